@@ -1,0 +1,81 @@
+"""Where every random number of the project comes from.
+
+Two kinds of streams exist. *Paper rules* are ``numpy.random.RandomState`` seeded as the FedAgent
+paper says (``RandomState(42 + i)`` with the 1-based client index ``i = client_id + 1``).
+*Named streams* are derived from a path of names and numbers by SHA-256, so that two different
+uses never share a draw. Whatever a digest covers is drawn from frozen streams only: a
+``RandomState``, or bits of the hash itself, never a ``Generator`` method whose stream NumPy may
+change between versions.
+
+Nothing here reads or writes a global generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+
+PathPart = str | int | float | bool | None
+
+
+def _hash_path(path: tuple[PathPart, ...]) -> bytes:
+    text = json.dumps(path, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).digest()
+
+
+def bits_for(*path: PathPart, bits: int = 32) -> int:
+    """Return ``bits`` (1 to 256) bits of the SHA-256 of the path, as a non-negative int."""
+    return int.from_bytes(_hash_path(path), "big") >> (256 - bits)
+
+
+def uniform_for(*path: PathPart) -> float:
+    """Return one frozen draw, uniform on [0, 1), named by the path."""
+    return bits_for(*path, bits=53) * 2.0**-53
+
+
+def index_for(n: int, *path: PathPart) -> int:
+    """Return one frozen draw, uniform on ``0 .. n-1``, named by the path.
+
+    The modulo bias is below ``n / 2**128``.
+    """
+    return bits_for(*path, bits=128) % n
+
+
+def frozen_rng(*path: PathPart) -> np.random.RandomState:
+    """Return a legacy generator (its stream is frozen by NumPy) named by the path."""
+    return np.random.RandomState(bits_for(*path, bits=32))
+
+
+def rng_for(*path: PathPart) -> np.random.Generator:
+    """Return a modern generator named by the path, for draws that no digest covers."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(bits_for(*path, bits=128))))
+
+
+def pool_index(client_id: int, pool_size: int, federation_seed: int) -> int:
+    """Return the entry of a variant pool that a client holds in every round.
+
+    Paper: Algorithm 6, ``RandomState(42 + i).randint(|V|)`` with ``i = client_id + 1``.
+
+    Args:
+        client_id: 0-based client index.
+        pool_size: Number of configurations in the pool, ``|V|``.
+        federation_seed: The paper's seed sigma_0 (42).
+    """
+    return int(np.random.RandomState(client_seed(client_id, federation_seed)).randint(pool_size))
+
+
+def client_seed(client_id: int, federation_seed: int) -> int:
+    """Return the paper's per-client seed, ``sigma_0 + i`` with ``i = client_id + 1``."""
+    return federation_seed + client_id + 1
+
+
+def shared_uniforms(size: int, federation_seed: int) -> np.ndarray:
+    """Return the draws u that all clients share in Catalog Split (paper, Algorithm 5)."""
+    return np.random.RandomState(federation_seed).random_sample(size)
+
+
+def client_uniforms(size: int, client_id: int, federation_seed: int) -> np.ndarray:
+    """Return the draws v_i that one client has in Catalog Split (paper, Algorithm 5)."""
+    return np.random.RandomState(federation_seed + 1000 * (client_id + 1)).random_sample(size)
