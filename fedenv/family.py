@@ -1,0 +1,118 @@
+"""The seams between the core and an environment family (WebShop, ALFWorld, yours).
+
+The core knows clients, tasks, splits, seeds and episodes; a family knows what an action does.
+``registration`` names the family of each environment id; everything else goes through these
+protocols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
+
+from fedenv.tasks import TaskSplits
+
+
+COMMON_ARGUMENTS = (
+    *("client_id", "num_clients", "federation_seed", "partition", "split", "eval_tasks"),
+    *("kernel", "data", "reward", "render_mode"),
+)
+"""Arguments that every environment id takes besides its family's knobs."""
+
+
+class Episode(Protocol):
+    """One running episode."""
+
+    @property
+    def observation(self) -> str:
+        """What the agent sees now."""
+
+    @property
+    def admissible_actions(self) -> list[str]:
+        """A new list of the actions offered now."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended by itself (not by a step limit)."""
+
+    @property
+    def score(self) -> float:
+        """Score in [0, 1]; 0.0 until the end."""
+
+    @property
+    def success(self) -> bool:
+        """Whether the task was solved; False until the end."""
+
+    @property
+    def reward_terms(self) -> dict[str, float]:
+        """Contributions that add up to the score; empty until the end."""
+
+    def act(self, action: object) -> bool:
+        """Take one action; return whether it was valid. An invalid one changes nothing."""
+
+
+class Kernel(Protocol):
+    """One client's transition kernel, or the reference kernel."""
+
+    @property
+    def pool_index(self) -> int | None:
+        """Entry of the variant pool, None where the family has no pool."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Digest of each pipeline stage."""
+
+    @property
+    def digest(self) -> str:
+        """Name of the whole kernel."""
+
+    def begin(self, task: int, episode_seed: int) -> Episode:
+        """Start an episode.
+
+        Args:
+            task: Position of the task in the world's splits.
+            episode_seed: Names every draw inside the episode.
+        """
+
+
+class World(Protocol):
+    """A family opened on one data set with one set of knobs: all that is not about a client."""
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """Every knob with its value, JSON only."""
+
+    @property
+    def data_digest(self) -> str:
+        """Name of the data."""
+
+    @property
+    def splits(self) -> TaskSplits:
+        """The tasks and their split."""
+
+    def kernel(self, client_id: int | None, federation_seed: int) -> Kernel:
+        """Return a client's kernel; for None the reference kernel, which no variant changes."""
+
+
+class Family(Protocol):
+    """Opens worlds."""
+
+    @property
+    def knobs(self) -> Mapping[str, Mapping[str, str]]:
+        """Per variant: legal knob names and what they mean."""
+
+    @property
+    def agents(self) -> Mapping[str, str]:
+        """Scripted agents by name, each as ``module:factory``."""
+
+    def stamp(self, data: str | None) -> Hashable:
+        """Return what tells one state of the data from another without reading it."""
+
+    def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> World:
+        """Open a data set.
+
+        Args:
+            variant: Name of the family's variant.
+            data: None for the bundled data, or where the user's data is.
+            knobs: The caller's choices; unknown or illegal ones are a ConfigError.
+        """

@@ -1,0 +1,307 @@
+"""Stage 2 of the shop: fields of a product, their tokens, and the postings a search reads.
+
+A shop's products are tokenised once, field by field, against one vocabulary
+(:class:`FieldIndex`). What a client indexes is a choice of fields; its :class:`Postings` are
+merged from those of the fields without reading any text again, and all clients of a process
+that chose the same fields share them.
+
+Postings hold the same pairs (document, term) twice. *Document-major* with the terms of a
+document in the order in which the document first uses them: that order, walked over the
+documents, is the order in which BM25 Okapi sums its mean idf, so that a client who keeps only
+some documents still gets the very floats of an index of its own. *Term-major* with ascending
+documents: what scoring reads.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+
+from fedenv.errors import ConfigError, unknown_name
+
+TOKENIZERS = ("word", "whitespace")
+"""Legal names of tokenizers."""
+
+_WORDS = re.compile(r"\w+")
+
+
+def tokenize(text: str, tokenizer: str = "word") -> list[str]:
+    """Return the tokens of a text, in order; no stemming, no stop words.
+
+    Args:
+        text: Any string.
+        tokenizer: ``"word"`` for runs of word characters, ``"whitespace"`` for whatever stands
+            between white space; both of the lower-cased text.
+
+    Raises:
+        ConfigError: The tokenizer is unknown.
+    """
+    if tokenizer == "word":
+        return _WORDS.findall(text.lower())
+    if tokenizer == "whitespace":
+        return text.lower().split()
+    raise unknown_name("tokenizer", tokenizer, TOKENIZERS)
+
+
+@dataclass(frozen=True, eq=False)
+class Postings:
+    """Which terms occur in which of D documents, and how often; read-only and shared.
+
+    With V terms in the vocabulary and P distinct pairs (document, term):
+
+    Attributes:
+        vocabulary: Term id of each token, in ``[0, V)``; a term may occur in no document.
+        doc_indptr: int64, shape (D + 1,): the pairs of document d are
+            ``doc_terms[doc_indptr[d]:doc_indptr[d + 1]]``.
+        doc_terms: int32, shape (P,): term ids, first use first within a document.
+        indptr: int64, shape (V + 1,): the pairs of term t are at ``indptr[t]:indptr[t + 1]`` of
+            ``docs`` and ``freqs``.
+        docs: intp, shape (P,): document indices, ascending within a term (intp, because every
+            other type is converted at each gather and costs three times the time).
+        freqs: int32, shape (P,): how often the term occurs in the document, at least 1.
+        doc_lengths: int64, shape (D,): number of tokens of each document.
+    """
+
+    vocabulary: Mapping[str, int]
+    doc_indptr: np.ndarray
+    doc_terms: np.ndarray
+    indptr: np.ndarray
+    docs: np.ndarray
+    freqs: np.ndarray
+    doc_lengths: np.ndarray
+
+    def __post_init__(self) -> None:
+        for array in (self.doc_indptr, self.doc_terms, self.indptr, self.docs, self.freqs):
+            array.setflags(write=False)
+        self.doc_lengths.setflags(write=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        arrays = (self.doc_indptr, self.doc_terms, self.indptr, self.docs, self.freqs)
+        return Postings, (self.vocabulary, *arrays, self.doc_lengths)
+
+    @classmethod
+    def from_token_lists(cls, token_lists: Iterable[Sequence[str]]) -> Postings:
+        """Index documents that are given as tokens.
+
+        Args:
+            token_lists: The tokens of each document, in document order.
+        """
+        vocabulary: dict[str, int] = {}
+        ids = [[vocabulary.setdefault(t, len(vocabulary)) for t in ts] for ts in token_lists]
+        return _invert(vocabulary, _Tokens.from_lists(ids))
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str], tokenizer: str = "word") -> Postings:
+        """Index documents that are given as text.
+
+        Args:
+            texts: One string per document.
+            tokenizer: ``"word"`` or ``"whitespace"``.
+
+        Raises:
+            ConfigError: The tokenizer is unknown.
+        """
+        if tokenizer not in TOKENIZERS:
+            raise unknown_name("tokenizer", tokenizer, TOKENIZERS)
+        return cls.from_token_lists(tokenize(text, tokenizer) for text in texts)
+
+    @property
+    def num_documents(self) -> int:
+        """Number of documents, D."""
+        return len(self.doc_lengths)
+
+    @cached_property
+    def first_seen(self) -> np.ndarray:
+        """Ids of the terms that occur, int64, in the order of their first use in the corpus."""
+        return first_seen(self.doc_terms, len(self.vocabulary))
+
+
+def first_seen(terms: np.ndarray, num_terms: int) -> np.ndarray:
+    """Return the distinct ids among ``terms`` in the order of their first occurrence.
+
+    Args:
+        terms: Integer ids in ``[0, num_terms)``, shape (P,).
+        num_terms: Number of ids.
+    """
+    position = np.arange(len(terms))
+    first = np.zeros(num_terms, dtype=np.int64)
+    first[terms[::-1]] = position[::-1]  # of equal indices the last assignment stays
+    order: np.ndarray = terms[first[terms] == position].astype(np.int64)
+    return order
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """Term ids of the tokens of every document, one after the other.
+
+    Attributes:
+        indptr: int64, shape (D + 1,): the tokens of document d are ``ids[indptr[d]:indptr[d+1]]``.
+        ids: int32, shape (number of tokens,).
+    """
+
+    indptr: np.ndarray
+    ids: np.ndarray
+
+    @classmethod
+    def from_lists(cls, lists: Sequence[Sequence[int]]) -> _Tokens:
+        indptr = _offsets(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
+        ids = np.fromiter(chain.from_iterable(lists), dtype=np.int32, count=int(indptr[-1]))
+        return cls(indptr, ids)
+
+    def only(self, keep: np.ndarray) -> _Tokens:
+        """Return the same with every document outside the boolean mask emptied."""
+        lengths = np.diff(self.indptr)
+        return _Tokens(_offsets(lengths * keep), self.ids[np.repeat(keep, lengths)])
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    indptr = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    return indptr
+
+
+def _concatenate(parts: Sequence[_Tokens]) -> _Tokens:
+    """Return each document's tokens of all parts, in the order of the parts."""
+    if len(parts) == 1:
+        return parts[0]
+    lengths = [np.diff(part.indptr) for part in parts]
+    indptr = _offsets(np.sum(lengths, axis=0))
+    ids = np.empty(indptr[-1], dtype=np.int32)
+    start = indptr[:-1].copy()
+    for part, length in zip(parts, lengths, strict=True):
+        target = np.repeat(start - part.indptr[:-1], length)
+        target += np.arange(len(target))
+        ids[target] = part.ids
+        start += length
+    return _Tokens(indptr, ids)
+
+
+def _stable_order(ids: np.ndarray) -> np.ndarray:
+    """Return the stable sorting order of ids in ``[0, 2**31)``, in linear time.
+
+    NumPy's stable sort of 16-bit numbers is a radix sort; one pass per half sorts the rest.
+    """
+    order = np.argsort(ids.astype(np.uint16), kind="stable")
+    high = (ids >> 16).astype(np.uint16)
+    if high.any():
+        order = order[np.argsort(high[order], kind="stable")]
+    return order
+
+
+def _invert(vocabulary: Mapping[str, int], tokens: _Tokens) -> Postings:
+    """Return the postings of tokenised documents."""
+    lengths = np.diff(tokens.indptr)
+    owner = np.repeat(np.arange(len(lengths), dtype=np.intp), lengths)
+    order = _stable_order(tokens.ids)  # by term, then by document, then by position
+    terms, docs = tokens.ids[order], owner[order]
+    new = np.ones(len(terms), dtype=bool)
+    new[1:] = (terms[1:] != terms[:-1]) | (docs[1:] != docs[:-1])
+    starts = np.flatnonzero(new)
+    first = np.zeros(len(terms), dtype=bool)
+    first[order[starts]] = True
+    return Postings(
+        vocabulary,
+        doc_indptr=_offsets(np.bincount(owner[first], minlength=len(lengths))),
+        doc_terms=tokens.ids[first],
+        indptr=_offsets(np.bincount(terms[starts], minlength=len(vocabulary))),
+        docs=docs[starts],
+        freqs=np.diff(starts, append=len(terms)).astype(np.int32),
+        doc_lengths=lengths,
+    )
+
+
+class FieldIndex:
+    """The tokens of every field of every document; gives the postings of any choice of fields."""
+
+    __slots__ = ("_blank", "_lock", "_num_documents", "_postings", "_tokens", "_vocabulary")
+
+    def __init__(
+        self,
+        vocabulary: Mapping[str, int],
+        tokens: Mapping[str, _Tokens],
+        blank: Mapping[str, np.ndarray],
+        num_documents: int,
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._tokens = tokens
+        self._blank = blank
+        self._num_documents = num_documents
+        self._postings: dict[tuple[str, ...], Postings] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FieldIndex, (self._vocabulary, self._tokens, self._blank, self._num_documents)
+
+    @classmethod
+    def build(
+        cls, documents: Sequence[Mapping[str, Sequence[str]]], tokenizer: str = "word"
+    ) -> FieldIndex:
+        """Tokenise every field of every document once.
+
+        Args:
+            documents: The texts of each document by field name; a field that a document lacks
+                is empty. The texts of one field are joined by one space.
+            tokenizer: ``"word"`` or ``"whitespace"``.
+
+        Raises:
+            ConfigError: The tokenizer is unknown.
+        """
+        if tokenizer not in TOKENIZERS:
+            raise unknown_name("tokenizer", tokenizer, TOKENIZERS)
+        vocabulary: dict[str, int] = {}
+        names = dict.fromkeys(name for document in documents for name in document)
+        ids: dict[str, list[list[int]]] = {name: [] for name in names}
+        blank: dict[str, list[bool]] = {name: [] for name in names}
+        for document in documents:
+            known: dict[str, list[int]] = {}
+            for name in names:
+                text = " ".join(document.get(name, ()))
+                if text not in known:
+                    tokens = tokenize(text, tokenizer)
+                    known[text] = [vocabulary.setdefault(t, len(vocabulary)) for t in tokens]
+                ids[name].append(known[text])
+                blank[name].append(not text.strip())
+        return cls(
+            vocabulary,
+            {name: _Tokens.from_lists(lists) for name, lists in ids.items()},
+            {name: np.array(flags, dtype=bool) for name, flags in blank.items()},
+            len(documents),
+        )
+
+    def postings(self, fields: tuple[str, ...]) -> Postings:
+        """Return the postings of the documents as the chosen fields make them up.
+
+        A document is the text of its fields in the given order; a field given twice counts
+        twice. A document whose text is blank is indexed by its field ``"name"``. The result is
+        computed once per choice and shared.
+
+        Args:
+            fields: Names of fields, at least one.
+
+        Raises:
+            ConfigError: No field is given, or no document has a field of that name.
+        """
+        if not fields:
+            raise ConfigError(f"fields must name at least one of {', '.join(self._tokens)}")
+        for name in fields:
+            if name not in self._tokens and self._num_documents:
+                raise unknown_name("field", name, self._tokens)
+        with self._lock:
+            if fields not in self._postings:
+                self._postings[fields] = self._merge(fields)
+            return self._postings[fields]
+
+    def _merge(self, fields: tuple[str, ...]) -> Postings:
+        if not self._num_documents:
+            return Postings.from_token_lists([])
+        parts = [self._tokens[name] for name in fields]
+        blank = np.logical_and.reduce([self._blank[name] for name in fields])
+        if "name" in self._tokens and blank.any():
+            parts.append(self._tokens["name"].only(blank))
+        return _invert(self._vocabulary, _concatenate(parts))

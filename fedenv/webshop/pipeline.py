@@ -1,0 +1,137 @@
+"""The four stages together: one client's transition kernel as a value, and its search.
+
+A :class:`PipelineConfig` says what each stage does; equal configurations have equal digests on
+every machine. A :class:`Pipeline` runs one over shared postings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from fedenv.errors import ConfigError, unknown_name
+from fedenv.fingerprint import digest, digest_lines
+from fedenv.webshop.catalog import Product
+from fedenv.webshop.engine import ENGINES
+from fedenv.webshop.index import TOKENIZERS, tokenize
+from fedenv.webshop.rendering import RankRule
+
+FIELDS = ("name", "Title", "description", "features", "BulletPoints")
+STAGES = ("catalog", "index", "scoring", "rendering")
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """What the four stages of one client do.
+
+    Attributes:
+        kept: Codes of the products that the shop holds, in catalog order; None for all.
+        fields: Indexed fields in order, from ``FIELDS``.
+        tokenizer: ``"word"`` or ``"whitespace"``.
+        engine: ``"okapi"``.
+        k1: BM25 term saturation, at least 0.
+        b: BM25 length normalisation in [0, 1].
+        search_return_n: How many results a search returns at most.
+        rank: Order in which results are shown.
+        client_seed: Seed of the rank rule's draws (42 + i).
+
+    Raises:
+        ConfigError: A value is unknown or out of range.
+    """
+
+    kept: tuple[str, ...] | None = None
+    fields: tuple[str, ...] = FIELDS
+    tokenizer: str = "word"
+    engine: str = "okapi"
+    k1: float = 1.2
+    b: float = 0.75
+    search_return_n: int = 200
+    rank: RankRule = RankRule()
+    client_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise ConfigError(f"fields must name at least one of {', '.join(FIELDS)}")
+        for name in self.fields:
+            if name not in FIELDS:
+                raise unknown_name("field", name, FIELDS)
+        if self.tokenizer not in TOKENIZERS:
+            raise unknown_name("tokenizer", self.tokenizer, TOKENIZERS)
+        if self.engine not in ENGINES:
+            raise unknown_name("engine", self.engine, ENGINES)
+        if not self.k1 >= 0:
+            raise ConfigError(f"k1 must be at least 0, got {self.k1!r}")
+        if not 0 <= self.b <= 1:
+            raise ConfigError(f"b must lie in [0, 1], got {self.b!r}")
+        if self.search_return_n < 1:
+            raise ConfigError(f"search_return_n must be at least 1, got {self.search_return_n!r}")
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Digest of each stage by name."""
+        rank: dict[str, object] = {"kind": self.rank.kind}
+        if self.rank.kind != "default":
+            rank |= {**asdict(self.rank), "client_seed": self.client_seed}
+        stages = {
+            "catalog": None if self.kept is None else digest_lines(self.kept),
+            "index": {"fields": self.fields, "tokenizer": self.tokenizer},
+            "scoring": {
+                "engine": self.engine,
+                "k1": float(self.k1),
+                "b": float(self.b),
+                "search_return_n": self.search_return_n,
+            },
+            "rendering": rank,
+        }
+        return {stage: digest([stage, stages[stage]]) for stage in STAGES}
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of the whole pipeline."""
+        return digest(self.digests)
+
+
+class Scorer(Protocol):
+    """Stage 3 over one client's view of the index."""
+
+    def top(self, tokens: list[str], n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return indices and scores of the best matches, best first, ties by product order."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One client's search over shared assets."""
+
+    config: PipelineConfig
+    scorer: Scorer
+    num_products: int
+
+    def search(self, query: str, episode_seed: int = 0, search_number: int = 0) -> list[int]:
+        """Return product indices in the order in which this client's shop shows them.
+
+        Args:
+            query: What the agent typed.
+            episode_seed: Seed of the episode; only rank rules that draw depend on it.
+            search_number: 0 for the first search of the episode.
+        """
+        config = self.config
+        ranked, _ = self.scorer.top(tokenize(query, config.tokenizer), config.search_return_n)
+        order = config.rank.apply(
+            ranked, self.num_products, config.client_seed, episode_seed, search_number
+        )
+        shown: list[int] = order.tolist()
+        return shown
+
+
+def index_document(product: Product) -> dict[str, tuple[str, ...]]:
+    """Return the texts of a product by index field (stage 2)."""
+    return {
+        "name": (product.name,),
+        "Title": (product.name,),
+        "description": (product.description,),
+        "features": product.features,
+        "BulletPoints": product.bullets,
+    }

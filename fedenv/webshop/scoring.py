@@ -1,0 +1,268 @@
+"""Stage 3 of the shop: BM25 Okapi over shared postings, as exact as the reference and fast.
+
+The scores are those of ``BM25Okapi`` in the package rank_bm25 (ATIRE BM25 of Trotman, Puurula
+and Burgess 2014, "Improvements to BM25 and Language Models Examined"), to the last bit:
+
+* ``idf = ln(N - df + 0.5) - ln(df + 0.5)``; a negative one is replaced by epsilon times the
+  mean idf, which is summed before any replacement in the order in which the corpus first uses
+  the words;
+* ``score = sum of idf * (tf * (k1 + 1) / (tf + k1 * (1 - b + b * dl / avgdl)))`` over the query
+  tokens in order and with repetition, in float64 and in this very order of operations.
+
+Documents without a token add exactly zero there, so that a *row* per token, its weight in the
+documents that contain it, is all that has to be added up. Rows of frequent terms are stored
+dense. What differs from the reference: only documents that contain a token of the query are
+results, ties are in document order, and an empty corpus is no error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fedenv.errors import ConfigError
+from fedenv.webshop.index import Postings, first_seen
+
+_LARGEST = 1e300  # above it, a product of parameter and frequency is no float any more
+_DENSE = 6  # a term in more than one of so many documents has a dense row
+_BLOCKS = 4  # blocks per wanted result, for the bound of the best scores
+
+
+class _Row(NamedTuple):
+    """What one query token adds to the scores.
+
+    Attributes:
+        docs: Documents that contain the term (intp, ascending), or None for a dense row.
+        weights: float64, one per entry of ``docs``, or one per document.
+        positive: Whether the weights of the kept documents are positive.
+    """
+
+    docs: np.ndarray | None
+    weights: np.ndarray
+    positive: bool
+
+
+class RowCache:
+    """Rows by (view, term): the recently used ones, up to a number of bytes.
+
+    Two generations: a full young one becomes the old one, whose rows come back when used. No
+    lock: threads that meet here may compute a row twice or lose one, never get a wrong one.
+    """
+
+    __slots__ = ("_limit", "_old", "_size", "_young")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit // 2
+        self._young: dict[tuple[int, int], _Row] = {}
+        self._old: dict[tuple[int, int], _Row] = {}
+        self._size = 0
+
+    def get(self, key: tuple[int, int]) -> _Row | None:
+        """Return the row, or None."""
+        row = self._young.get(key)
+        if row is None:
+            row = self._old.get(key)
+            if row is not None:
+                self.put(key, row)
+        return row
+
+    def put(self, key: tuple[int, int], row: _Row) -> None:
+        """Store the row, unless it alone is above half of the limit."""
+        size = row.weights.nbytes + 400  # with what Python adds for the objects
+        if size > self._limit:
+            return
+        if self._size + size > self._limit:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[key] = row
+        self._size += size
+
+
+_ROWS = RowCache(16 * 2**20)  # shared by the views of the process
+_serials = itertools.count()
+
+
+class OkapiView:
+    """One client's BM25 Okapi over shared postings.
+
+    The view of a client who keeps only some documents has the statistics (N, df, avgdl, idf) of
+    an index of those documents alone, while the document numbers stay those of the postings. A
+    view costs 8 bytes per document; the rows of terms are computed when asked for and kept in a
+    cache that all views share. Views may be used by several threads, and pickled.
+
+    Args:
+        postings: The shared index.
+        k1: Term saturation, at least 0.
+        b: Length normalisation in [0, 1].
+        epsilon: What replaces a negative idf, in units of the mean idf; at least 0.
+        mask: Boolean, shape (number of documents,): the documents kept; None for all.
+
+    Raises:
+        ConfigError: A parameter is out of range, or the mask does not fit the postings.
+    """
+
+    __slots__ = ("_floor", "_key", "_mask", "_norms", "b", "epsilon", "k1", "num_kept", "postings")
+
+    def __init__(
+        self,
+        postings: Postings,
+        k1: float = 1.2,
+        b: float = 0.75,
+        epsilon: float = 0.25,
+        mask: np.ndarray | None = None,
+    ) -> None:
+        self.postings = postings
+        self.k1 = _checked("k1", k1, _LARGEST)
+        self.b = _checked("b", b, 1.0)
+        self.epsilon = _checked("epsilon", epsilon, _LARGEST)
+        self._mask = None if mask is None else _checked_mask(mask, postings.num_documents)
+        self._key = next(_serials)
+        self._floor: float | None = None
+
+        lengths = postings.doc_lengths
+        kept = lengths if self._mask is None else lengths[self._mask]
+        self.num_kept = len(kept)
+        total = int(kept.sum())
+        self._norms: np.ndarray | None = None
+        if total:
+            average = total / self.num_kept
+            norms = self.k1 * (1 - self.b + self.b * lengths / average)
+            if self._mask is not None:
+                norms[~self._mask] = np.inf  # so that their weights are zero
+            self._norms = norms
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return OkapiView, (self.postings, self.k1, self.b, self.epsilon, self._mask)
+
+    def top(self, tokens: Sequence[str], n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best matches among the documents that contain a token of the query.
+
+        Args:
+            tokens: The query, with repetition; unknown tokens match nothing.
+            n: Largest number of results; none for n <= 0.
+
+        Returns:
+            Document numbers (int64) and scores (float64), by descending score, equal scores by
+            ascending document number.
+        """
+        terms = self._terms(tokens) if n > 0 else []
+        rows = [self._row(term) for term in terms]
+        if not rows:
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        scores = self._sum(rows)
+        above = 0.0
+        if not all(row.positive for row in rows):
+            scores[~self._matches(terms)] = above = -np.inf
+        docs = _best(scores, n, above)
+        return docs.astype(np.int64, copy=False), scores[docs]
+
+    def scores(self, tokens: Sequence[str]) -> np.ndarray:
+        """Return the score of every document, float64; zero where none of the tokens occurs."""
+        return self._sum([self._row(term) for term in self._terms(tokens)])
+
+    def _terms(self, tokens: Sequence[str]) -> list[int]:
+        """Return the ids of the known tokens, in order and with repetition."""
+        if self._norms is None:
+            return []
+        get = self.postings.vocabulary.get
+        return [term for term in map(get, tokens) if term is not None]
+
+    def _idf(self, df: int) -> float:
+        idf = math.log(self.num_kept - df + 0.5) - math.log(df + 0.5)
+        return idf if idf >= 0 else self._negative_idf()
+
+    def _negative_idf(self) -> float:
+        """Return what replaces a negative idf: epsilon times the mean idf of the kept words."""
+        if self._floor is None:
+            postings = self.postings
+            num_terms = len(postings.vocabulary)
+            if self._mask is None:
+                df = np.diff(postings.indptr)
+                order = postings.first_seen
+            else:
+                rows = np.repeat(self._mask, np.diff(postings.doc_indptr))
+                terms = postings.doc_terms[rows]
+                df = np.bincount(terms, minlength=num_terms)
+                order = first_seen(terms, num_terms)
+            values, which = np.unique(df[order], return_inverse=True)
+            n = self.num_kept
+            idfs = [math.log(n - v + 0.5) - math.log(v + 0.5) for v in values.tolist()]
+            total = np.cumsum(np.array(idfs)[which])[-1]  # one after the other, unlike sum()
+            self._floor = self.epsilon * (float(total) / len(order))
+        return self._floor
+
+    def _row(self, term: int) -> _Row:
+        row = _ROWS.get((self._key, term))
+        if row is None:
+            row = self._new_row(term)
+            _ROWS.put((self._key, term), row)
+        return row
+
+    def _new_row(self, term: int) -> _Row:
+        assert self._norms is not None
+        postings = self.postings
+        span = slice(postings.indptr[term], postings.indptr[term + 1])
+        docs, freqs = postings.docs[span], postings.freqs[span]
+        df = len(docs) if self._mask is None else int(np.count_nonzero(self._mask[docs]))
+        if not df:
+            return _Row(docs[:0], np.empty(0), True)
+        idf = self._idf(df)
+        weights = idf * (freqs * (self.k1 + 1) / (freqs + self._norms[docs]))
+        if len(docs) * _DENSE <= postings.num_documents:
+            return _Row(docs, weights, idf > 0)
+        dense = np.zeros(postings.num_documents)
+        dense[docs] = weights
+        return _Row(None, dense, idf > 0)
+
+    def _sum(self, rows: Sequence[_Row]) -> np.ndarray:
+        scores = np.zeros(self.postings.num_documents)
+        for docs, weights, _ in rows:
+            if docs is None:
+                scores += weights
+            else:
+                scores[docs] += weights
+        return scores
+
+    def _matches(self, terms: Sequence[int]) -> np.ndarray:
+        """Return which kept documents contain one of the terms, boolean."""
+        postings = self.postings
+        matches = np.zeros(postings.num_documents, dtype=bool)
+        for term in terms:
+            matches[postings.docs[postings.indptr[term] : postings.indptr[term + 1]]] = True
+        return matches if self._mask is None else matches & self._mask
+
+
+def _best(scores: np.ndarray, n: int, above: float) -> np.ndarray:
+    """Return the indices of the n largest scores that exceed ``above``, stably sorted.
+
+    Only scores that reach a lower bound of the n-th largest are sorted. For long arrays the bound
+    is the n-th largest among the maxima of some blocks (here the columns of a table).
+    """
+    size = len(scores)
+    columns = _BLOCKS * n
+    bound = above
+    if size >= 2 * columns:
+        table = scores[: size // columns * columns].reshape(-1, columns)
+        bound = np.partition(table.max(axis=0), columns - n)[columns - n]
+    elif size > n:
+        bound = np.partition(scores, size - n)[size - n]
+    chosen = np.flatnonzero(scores >= bound if bound > above else scores > above)
+    return chosen[np.argsort(-scores[chosen], kind="stable")[:n]]
+
+
+def _checked(name: str, value: float, largest: float) -> float:
+    if not 0 <= value <= largest:
+        raise ConfigError(f"{name} must be a number in [0, {largest:g}], got {value!r}")
+    return float(value)
+
+
+def _checked_mask(mask: np.ndarray, num_documents: int) -> np.ndarray:
+    if mask.dtype != np.bool_ or mask.shape != (num_documents,):
+        raise ConfigError(
+            f"mask must be boolean with shape ({num_documents},), "
+            f"got {mask.dtype} with shape {mask.shape}"
+        )
+    return mask.copy()

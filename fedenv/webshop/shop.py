@@ -1,0 +1,199 @@
+"""One data set, loaded once per process and shared read-only by every client.
+
+:class:`Shop` holds what no client changes: catalog, goals, token postings, nouns, page fragments.
+A :class:`ShopKernel` is one client's shop: the shared assets behind its own pipeline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from fedenv import seeding
+from fedenv.data import Stamp
+from fedenv.errors import ConfigError
+from fedenv.tasks import Task, TaskSplits
+from fedenv.webshop.actions import click
+from fedenv.webshop.catalog import Catalog, Product, load_catalog
+from fedenv.webshop.files import DataFiles
+from fedenv.webshop.goals import Goal, build_goals
+from fedenv.webshop.index import FieldIndex
+from fedenv.webshop.nouns import get_tagger
+from fedenv.webshop.pages import Pages, make_pages
+from fedenv.webshop.pipeline import Pipeline, PipelineConfig, Scorer, index_document
+from fedenv.webshop.reward import Reward, purchase_reward
+from fedenv.webshop.scoring import OkapiView
+from fedenv.webshop.session import ItemMenu, Session
+
+NUM_VALIDATION = 500
+TEST_SHARE = 0.2
+
+
+class Shop:
+    """The assets of one data set with one kind of goals and one noun tagger."""
+
+    def __init__(self, files: DataFiles, goals: str, noun_tagger: str) -> None:
+        self._arguments = (files, goals, noun_tagger)
+        self.catalog: Catalog = load_catalog(files)
+        self.goal_kind = goals
+        self.goals: tuple[Goal, ...] = build_goals(self.catalog, goals)
+        if not self.goals:
+            hint = (
+                "does the folder have items_human_ins.json?"
+                if goals == "human"
+                else ("does any product carry an instruction?")
+            )
+            raise ConfigError(f"{files.products}: the data set has no {goals} goals; {hint}")
+        self.tagger = get_tagger(noun_tagger)
+        self._nouns: dict[int, tuple[str, ...]] = {}
+        self._menus: dict[int, ItemMenu] = {}
+        self._links = [click(asin.lower()) for asin in self.catalog.asins]
+        self._by_label = {asin.lower(): i for i, asin in enumerate(self.catalog.asins)}
+        self._pages: dict[str, Pages] = {}
+        self._scorers: dict[tuple[object, ...], Scorer] = {}
+        self._indices: dict[str, FieldIndex] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        # A copy in another process is that process's own shop of the same data.
+        return open_shop, self._arguments
+
+    @property
+    def products(self) -> Sequence[Product]:
+        """All products of the catalog."""
+        return self.catalog.products
+
+    def splits(self, split_by: str) -> TaskSplits:
+        """Return the tasks and their split; cached.
+
+        The order of the goals is drawn from a stream that depends on the data alone. With
+        ``split_by="product"`` the goals of a fixed fifth of the products that carry an instruction
+        form ``test``; ``val`` is the first 500 of the others (half of them on small data), and
+        ``train`` the rest.
+        """
+        return self._splits_by_product if split_by == "product" else self._splits_by_goal
+
+    @cached_property
+    def _splits_by_goal(self) -> TaskSplits:
+        return self._split(frozenset())
+
+    @cached_property
+    def _splits_by_product(self) -> TaskSplits:
+        products = np.unique([goal.product for goal in self.goals])
+        rng = seeding.frozen_rng("webshop", "test-products", self.catalog.digest, self.goal_kind)
+        chosen = rng.permutation(products)[: round(TEST_SHARE * len(products))]
+        return self._split(frozenset(chosen.tolist()))
+
+    def _split(self, test_products: frozenset[int]) -> TaskSplits:
+        rng = seeding.frozen_rng("webshop", "goal-order", self.catalog.digest, self.goal_kind)
+        order = rng.permutation(len(self.goals)).tolist()
+        rest = [i for i in order if self.goals[i].product not in test_products]
+        cut = min(NUM_VALIDATION, len(rest) // 2)
+        positions = {"train": tuple(rest[cut:]), "val": tuple(rest[:cut])}
+        if test_products:
+            positions["test"] = tuple(i for i in order if self.goals[i].product in test_products)
+        return TaskSplits(tuple(Task(g.task_id, g.category) for g in self.goals), positions)
+
+    def pages(self, mode: str) -> Pages:
+        """Return the page texts in an observation mode, with their shared fragments."""
+        return self._pages.setdefault(mode, self._pages.get(mode) or make_pages(self.catalog, mode))
+
+    def find(self, label: str) -> int | None:
+        """Return the index of the product whose lower-cased code is ``label``."""
+        return self._by_label.get(label)
+
+    def link(self, product: int) -> str:
+        """Return the action that opens a product from a result page."""
+        return self._links[product]
+
+    def menu(self, product: int) -> ItemMenu:
+        """Return what can be clicked on a product's page."""
+        menu = self._menus.get(product)
+        if menu is None:
+            menu = self._menus[product] = ItemMenu(self.products[product])
+        return menu
+
+    def nouns(self, product: int) -> tuple[str, ...]:
+        """Return the nouns of a product's title, tagged once."""
+        nouns = self._nouns.get(product)
+        if nouns is None:
+            nouns = self._nouns[product] = self.tagger.nouns(self.products[product].name)
+        return nouns
+
+    def reward(self, product: int, goal: Goal, chosen: Mapping[str, str]) -> Reward:
+        """Return the reward of buying a product with the chosen options."""
+        bought = self.products[product]
+        return purchase_reward(bought, goal, chosen, self.nouns(product), self.nouns(goal.product))
+
+    def pipeline(self, config: PipelineConfig) -> Pipeline:
+        """Return a pipeline; scoring views are shared by equal configurations."""
+        key = (config.kept, config.fields, config.tokenizer, config.engine, config.k1, config.b)
+        with self._lock:
+            scorer = self._scorers.get(key)
+            if scorer is None:
+                scorer = self._scorers[key] = self._scorer(config)
+        return Pipeline(config, scorer, len(self.products))
+
+    def _scorer(self, config: PipelineConfig) -> Scorer:
+        index = self._indices.get(config.tokenizer)
+        if index is None:
+            documents = [index_document(product) for product in self.products]
+            index = self._indices[config.tokenizer] = FieldIndex.build(documents, config.tokenizer)
+        mask = None if config.kept is None else self.catalog.mask(config.kept)
+        return OkapiView(index.postings(config.fields), k1=config.k1, b=config.b, mask=mask)
+
+
+class ShopKernel:
+    """One client's shop (or the reference): shared assets behind one pipeline.
+
+    What a session calls at every step is bound once here.
+    """
+
+    def __init__(
+        self, shop: Shop, config: PipelineConfig, observation_mode: str, pool_index: int | None
+    ) -> None:
+        self._arguments = (shop, config, observation_mode, pool_index)
+        self.config = config
+        self.pool_index = pool_index
+        self.pages = shop.pages(observation_mode)
+        self.search = shop.pipeline(config).search
+        self.products = shop.products
+        self.goals = shop.goals
+        self.find = shop.find
+        self.link = shop.link
+        self.menu = shop.menu
+        self.reward = shop.reward
+
+    def __reduce__(self) -> tuple[type[ShopKernel], tuple[object, ...]]:
+        return ShopKernel, self._arguments
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Digest of each pipeline stage."""
+        return self.config.digests
+
+    @property
+    def digest(self) -> str:
+        """Name of the whole pipeline."""
+        return self.config.digest
+
+    def begin(self, task: int, episode_seed: int) -> Session:
+        """Start an episode on the goal at a position."""
+        return Session(self, self.goals[task], episode_seed)
+
+
+_build_lock = threading.Lock()
+
+
+def open_shop(files: DataFiles, goals: str, noun_tagger: str) -> Shop:
+    """Return the shop of a data set, built once per process and state of its files."""
+    with _build_lock:
+        return _build_shop(files, files.stamp(), goals, noun_tagger)
+
+
+@lru_cache(maxsize=8)
+def _build_shop(files: DataFiles, stamp: Stamp, goals: str, noun_tagger: str) -> Shop:
+    return Shop(files, goals, noun_tagger)

@@ -1,0 +1,83 @@
+"""WebShop as a family of federated environments: what the core asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedenv.tasks import TaskSplits
+from fedenv.webshop.config import WebShopConfig, legal_knobs
+from fedenv.webshop.files import find_files
+from fedenv.webshop.shop import Shop, ShopKernel, open_shop
+from fedenv.webshop.variants import VARIANTS, ClientPipeline, client_pipeline
+
+
+@dataclass(frozen=True)
+class WebShopWorld:
+    """One shop with one set of knobs."""
+
+    shop: Shop
+    config: WebShopConfig
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """Every knob with its value; the tagger with its version."""
+        return {**self.config.knobs, "noun_tagger": self.shop.tagger.name}
+
+    @property
+    def data_digest(self) -> str:
+        """Digest of the data files' contents."""
+        return self.shop.catalog.digest
+
+    @property
+    def splits(self) -> TaskSplits:
+        """The goals and their split."""
+        return self.shop.splits(self.config.split_by)
+
+    def kernel(self, client_id: int | None, federation_seed: int) -> ShopKernel:
+        """Return a client's shop; for None the unperturbed one."""
+        config = self.config
+        client = ClientPipeline(None, config.reference)
+        if client_id is not None:
+            client = client_pipeline(
+                config.variant,
+                config.variant_knobs,
+                config.reference,
+                self.shop.catalog,
+                config.goals,
+                client_id,
+                federation_seed,
+            )
+        return ShopKernel(self.shop, client.config, config.observation_mode, client.pool_index)
+
+
+class WebShopFamily:
+    """Opens WebShop worlds."""
+
+    @property
+    def knobs(self) -> Mapping[str, Mapping[str, str]]:
+        """Per variant: legal knob names and what they mean."""
+        return {variant: legal_knobs(variant) for variant in VARIANTS}
+
+    @property
+    def agents(self) -> Mapping[str, str]:
+        """The scripted agents of WebShop."""
+        return {
+            "first": "fedenv.webshop.agents:FirstAgent",
+            "keyword": "fedenv.webshop.agents:KeywordAgent",
+            "oracle": "fedenv.webshop.oracle:OracleAgent",
+        }
+
+    def stamp(self, data: str | None) -> Hashable:
+        """Return paths, sizes and times of the data files."""
+        return find_files(data).stamp()
+
+    def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> WebShopWorld:
+        """Open the bundled catalog or a folder in the public format."""
+        config = WebShopConfig.resolve(variant, knobs)
+        shop = open_shop(find_files(data), config.goals, config.noun_tagger)
+        return WebShopWorld(shop, config)
+
+
+FAMILY = WebShopFamily()
