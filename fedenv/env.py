@@ -81,15 +81,16 @@ class ClientTasks:
         """
         if len(options) != 1 or next(iter(options)) not in RESET_OPTIONS:
             raise ConfigError(
-                f"reset options must be {{'task_id': str}} or {{'task_index': int}}, got {options!r}"
+                "reset options must be {'task_id': str} or {'task_index': int}, "
+                f"got {dict(options)!r}"
             )
         if "task_index" in options:
-            index = options["task_index"]
+            index: Any = options["task_index"]
             if not hasattr(index, "__index__") or not 0 <= index < len(self.positions):
                 raise ConfigError(
                     f"task_index must be an integer in 0..{len(self.positions) - 1}, got {index!r}"
                 )
-            return self.positions[index]
+            return self.positions[int(index)]
         try:
             position = self._splits.position(options["task_id"])
         except (KeyError, TypeError):
@@ -249,7 +250,7 @@ class FedTextEnv(gymnasium.Env[str, str]):
             reward = float(episode.success) if self._reward_is_success else episode.score
         return episode.observation, reward, episode.done, False, self._info(episode, valid)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the current page as text in render mode ``"ansi"``."""
         if self.render_mode is None or self._episode is None:
             return None

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from fedenv.tasks import TaskSplits
 
-
 COMMON_ARGUMENTS = (
     *("client_id", "num_clients", "federation_seed", "partition", "split", "eval_tasks"),
     *("kernel", "data", "reward", "render_mode"),

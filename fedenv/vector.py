@@ -111,9 +111,10 @@ class FedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
         if len(seeds) != self.num_envs or mask.shape != (self.num_envs,) or mask.dtype != bool:
             raise ConfigError(
                 f"expected {self.num_envs} seeds and a boolean reset_mask of shape "
-                f"({self.num_envs},), got {len(seeds)} seeds and a {mask.dtype} mask of {mask.shape}"
+                f"({self.num_envs},); got {len(seeds)} seeds and a {mask.dtype} mask "
+                f"of shape {mask.shape}"
             )
-        for slot in np.flatnonzero(mask):
+        for slot in np.flatnonzero(mask).tolist():
             self._reset_slot(slot, seeds[slot], chosen)
             self._ended[slot] = False
         return tuple(self._observations), self._batch_infos(mask)
@@ -170,7 +171,7 @@ class FedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
         slots = np.flatnonzero(mask).tolist()
         batched: dict[str, Any] = {}
         for key, dtype in _INFO_DTYPES.items():
-            column = np.zeros(self.num_envs, dtype=dtype)
+            column: np.ndarray = np.zeros(self.num_envs, dtype=dtype)
             if dtype is object:
                 column[:] = None
             for slot in slots:

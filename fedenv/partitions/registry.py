@@ -25,7 +25,7 @@ def parse(partition: str | Mapping[str, Any]) -> dict[str, Any]:
     """
     given = {"name": partition} if isinstance(partition, str) else dict(partition)
     name = given.pop("name", None)
-    if name not in PARTITIONS:
+    if not isinstance(name, str) or name not in PARTITIONS:
         raise unknown_name("partition", name, PARTITIONS)
     parameters = inspect.signature(PARTITIONS[name]).parameters.values()
     legal = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

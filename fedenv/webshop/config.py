@@ -79,13 +79,12 @@ class WebShopConfig:
                     f"and\n{_listing(legal)}"
                 )
             _check_type(name, value, legal[name])
-        reference = PipelineConfig(
-            **{
-                name: tuple(given[name]) if name == "fields" else given[name]
-                for name in ("fields", "tokenizer", "engine", "k1", "b", "search_return_n")
-                if given.get(name) is not None
-            }
-        )
+        stages: dict[str, Any] = {
+            name: tuple(given[name]) if name == "fields" else given[name]
+            for name in ("fields", "tokenizer", "engine", "k1", "b", "search_return_n")
+            if name in given
+        }
+        reference = PipelineConfig(**stages)
         knobs = family.resolve_knobs(given)
         _check_ranges(knobs)
         return cls(

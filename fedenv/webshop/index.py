@@ -119,7 +119,9 @@ class Postings:
     @cached_property
     def first_seen(self) -> np.ndarray:
         """Ids of the terms that occur, int64, in the order of their first use in the corpus."""
-        return first_seen(self.doc_terms, len(self.vocabulary))
+        order = first_seen(self.doc_terms, len(self.vocabulary))
+        order.setflags(write=False)
+        return order
 
 
 def first_seen(terms: np.ndarray, num_terms: int) -> np.ndarray:

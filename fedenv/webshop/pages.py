@@ -9,7 +9,7 @@ are those of WebShop (see NOTICE).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from fedenv.errors import unknown_name
@@ -208,7 +208,7 @@ class RichPages:
         clicked = ""
         for name, values in listing.options.items():
             nodes.extend(visible(name))
-            for value in (node for value in values for node in visible(value)):
+            for value in (node for text in values for node in visible(text)):
                 if f'"{value}"' in address:
                     nodes.append(f"  {_button(value, 'clicked button')}")
                     clicked = f"You have clicked {value}.\n{clicked}"
@@ -228,7 +228,10 @@ class RichPages:
         return _lines(_done_nodes(asin, chosen, score))
 
 
-OBSERVATION_MODES = {"text": TextPages, "text_rich": RichPages}
+OBSERVATION_MODES: Mapping[str, Callable[[Catalog], Pages]] = {
+    "text": TextPages,
+    "text_rich": RichPages,
+}
 
 
 def make_pages(catalog: Catalog, mode: str) -> Pages:

@@ -20,6 +20,7 @@ from fedenv.webshop.index import TOKENIZERS, tokenize
 from fedenv.webshop.rendering import RankRule
 
 FIELDS = ("name", "Title", "description", "features", "BulletPoints")
+DEFAULT_RANK = RankRule()
 STAGES = ("catalog", "index", "scoring", "rendering")
 
 
@@ -49,7 +50,7 @@ class PipelineConfig:
     k1: float = 1.2
     b: float = 0.75
     search_return_n: int = 200
-    rank: RankRule = RankRule()
+    rank: RankRule = DEFAULT_RANK
     client_seed: int = 0
 
     def __post_init__(self) -> None:

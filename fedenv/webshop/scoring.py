@@ -28,8 +28,9 @@ from fedenv.errors import ConfigError
 from fedenv.webshop.index import Postings, first_seen
 
 _LARGEST = 1e300  # above it, a product of parameter and frequency is no float any more
-_DENSE = 6  # a term in more than one of so many documents has a dense row
-_BLOCKS = 4  # blocks per wanted result, for the bound of the best scores
+_DENSE = 5  # a term in more than one of so many documents has a dense row
+_LONG = 1_000  # from this length on, ufunc.at is faster than a fancy index
+_MEBIBYTE = 2**20
 
 
 class _Row(NamedTuple):
@@ -61,6 +62,10 @@ class RowCache:
         self._old: dict[tuple[int, int], _Row] = {}
         self._size = 0
 
+    def grow(self, limit: int) -> None:
+        """Raise the limit to this number of bytes, if it is lower."""
+        self._limit = max(self._limit, limit // 2)
+
     def get(self, key: tuple[int, int]) -> _Row | None:
         """Return the row, or None."""
         row = self._young.get(key)
@@ -81,7 +86,7 @@ class RowCache:
         self._size += size
 
 
-_ROWS = RowCache(16 * 2**20)  # shared by the views of the process
+_ROWS = RowCache(16 * _MEBIBYTE)  # shared by the views of the process
 _serials = itertools.count()
 
 
@@ -120,6 +125,7 @@ class OkapiView:
         self.epsilon = _checked("epsilon", epsilon, _LARGEST)
         self._mask = None if mask is None else _checked_mask(mask, postings.num_documents)
         self._key = next(_serials)
+        _ROWS.grow(min(160 * 8 * postings.num_documents, 64 * _MEBIBYTE))
         self._floor: float | None = None
 
         lengths = postings.doc_lengths
@@ -210,7 +216,9 @@ class OkapiView:
         if not df:
             return _Row(docs[:0], np.empty(0), True)
         idf = self._idf(df)
-        weights = idf * (freqs * (self.k1 + 1) / (freqs + self._norms[docs]))
+        weights = freqs * (self.k1 + 1)
+        weights /= self._norms.take(docs) + freqs
+        weights *= idf
         if len(docs) * _DENSE <= postings.num_documents:
             return _Row(docs, weights, idf > 0)
         dense = np.zeros(postings.num_documents)
@@ -222,8 +230,10 @@ class OkapiView:
         for docs, weights, _ in rows:
             if docs is None:
                 scores += weights
-            else:
+            elif len(docs) < _LONG:
                 scores[docs] += weights
+            else:
+                np.add.at(scores, docs, weights)
         return scores
 
     def _matches(self, terms: Sequence[int]) -> np.ndarray:
@@ -239,18 +249,18 @@ def _best(scores: np.ndarray, n: int, above: float) -> np.ndarray:
     """Return the indices of the n largest scores that exceed ``above``, stably sorted.
 
     Only scores that reach a lower bound of the n-th largest are sorted. For long arrays the bound
-    is the n-th largest among the maxima of some blocks (here the columns of a table).
+    is the n-th largest among the maxima of 2n blocks (the columns of a table).
     """
-    size = len(scores)
-    columns = _BLOCKS * n
+    size, columns = len(scores), 2 * n
     bound = above
     if size >= 2 * columns:
-        table = scores[: size // columns * columns].reshape(-1, columns)
-        bound = np.partition(table.max(axis=0), columns - n)[columns - n]
+        maxima = scores[: size // columns * columns].reshape(-1, columns).max(axis=0)
+        maxima.partition(n)
+        bound = maxima[n]
     elif size > n:
         bound = np.partition(scores, size - n)[size - n]
-    chosen = np.flatnonzero(scores >= bound if bound > above else scores > above)
-    return chosen[np.argsort(-scores[chosen], kind="stable")[:n]]
+    chosen = (scores >= bound if bound > above else scores > above).nonzero()[0]
+    return chosen[(-scores[chosen]).argsort(kind="stable")[:n]]
 
 
 def _checked(name: str, value: float, largest: float) -> float:

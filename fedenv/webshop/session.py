@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from fedenv.webshop.actions import CLICK, SEARCH, SEARCH_TEMPLATE, click, is_clickable, parse_action
 from fedenv.webshop.catalog import Product
 from fedenv.webshop.pages import SUB_PAGES
-
 from fedenv.webshop.reward import success
 
 if TYPE_CHECKING:
@@ -98,6 +97,7 @@ class Session:
         self.episode_seed = episode_seed
         self.searches = 0
         self.reward: Reward | None = None
+        self.page: str
         self._to_index()
 
     @property
