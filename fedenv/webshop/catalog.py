@@ -167,6 +167,8 @@ def load_catalog(files: DataFiles) -> Catalog:
     seen: set[str] = set()
     for row in listings:
         asin = row.text("asin")
+        if not asin:
+            raise row.error("asin", "a product code", "nothing")
         if asin == "nan" or len(asin) > MAX_ASIN_LENGTH or asin in seen:
             continue
         seen.add(asin)

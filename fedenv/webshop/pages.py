@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Protocol
 
 from fedenv.errors import unknown_name
@@ -86,14 +87,17 @@ def _sub_page_nodes(product: Product, name: str) -> list[str]:
     return []
 
 
-def _done_nodes(asin: str, chosen: Mapping[str, str], score: float) -> list[str]:
+def _done_nodes(asin: str, options: str, score: str) -> list[str]:
     return [
         *("Thank you for shopping with us!", "Your code: ", "None"),
         *(" (Paste it in your MTurk interface.)", "Purchased", "asin", asin),
-        *("options", options_json(chosen), "attrs", "None", "category", "None"),
+        *("options", options, "attrs", "None", "category", "None"),
         *("query", "None", "product category", "None", *_DONE_TARGET, "Goal ", "None"),
-        *("Reward", "Your score (min 0.0, max 1.0)", str(score), "Reward Details ", "None"),
+        *("Reward", "Your score (min 0.0, max 1.0)", score, "Reward Details ", "None"),
     ]
+
+
+_DONE_TEMPLATE = SEPARATOR.join(node.strip() for node in _done_nodes("%s", "%s", "%s"))
 
 
 class TextPages:
@@ -147,7 +151,7 @@ class TextPages:
 
     def done(self, asin: str, chosen: Mapping[str, str], score: float) -> str:
         """Return the page after the purchase."""
-        return _join(_done_nodes(asin, chosen, score))
+        return _DONE_TEMPLATE % (asin, options_json(chosen), score)
 
     @staticmethod
     def _listing(product: Product) -> str:
@@ -225,7 +229,7 @@ class RichPages:
 
     def done(self, asin: str, chosen: Mapping[str, str], score: float) -> str:
         """Return the page after the purchase."""
-        return _lines(_done_nodes(asin, chosen, score))
+        return _lines(_done_nodes(asin, options_json(chosen), str(score)))
 
 
 OBSERVATION_MODES: Mapping[str, Callable[[Catalog], Pages]] = {
@@ -249,6 +253,7 @@ def _join(nodes: Iterable[str]) -> str:
     return SEPARATOR.join(node.strip() for node in nodes)
 
 
+@lru_cache(maxsize=1024)
 def _head(instruction: str) -> str:
     return _join(("Instruction:", *visible(instruction), "Back to Search"))
 

@@ -12,7 +12,7 @@ from fedenv.webshop.pages import SEPARATOR
 from fedenv.webshop.session import BUY_NOW, ITEM_BUTTONS
 
 _PRICE_LIMIT = re.compile(r", and price lower than (\d+\.\d\d) dollars$")
-_OPTION = re.compile(r"^[^:,]{1,40}: ")
+_OPTION = re.compile(r"^(?:(?! with )[^:,]){1,40}: ")
 _AMOUNT = re.compile(r"\$(\d+(?:\.\d+)?)")
 _BULLET_WORDS = re.compile(r"^find me\b|\b(?:for|with|and|in|that|is|the|a|an|of)\b", re.IGNORECASE)
 
@@ -45,7 +45,7 @@ def read_request(first_page: str) -> Request:
 
 
 def _instruction(first_page: str) -> str:
-    if SEPARATOR in first_page:
+    if not first_page.startswith("WebShop\n"):
         return first_page.split(SEPARATOR, 2)[2].rsplit(SEPARATOR, 1)[0]
     return first_page.split("\n", 2)[2].rsplit("\n", 2)[0]
 

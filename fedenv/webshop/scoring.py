@@ -28,7 +28,7 @@ from fedenv.errors import ConfigError
 from fedenv.webshop.index import Postings, first_seen
 
 _LARGEST = 1e300  # above it, a product of parameter and frequency is no float any more
-_DENSE = 5  # a term in more than one of so many documents has a dense row
+_DENSE = 6  # a term in more than one of so many documents has a dense row
 _LONG = 1_000  # from this length on, ufunc.at is faster than a fancy index
 _MEBIBYTE = 2**20
 

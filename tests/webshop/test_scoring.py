@@ -257,9 +257,9 @@ def test_views_over_one_index_do_not_mix() -> None:
 
 
 def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = OkapiView(Postings.from_token_lists(zipf_corpus(300, 400, 30)))
     cache = RowCache(20_000)
     monkeypatch.setattr(scoring, "_ROWS", cache)
-    view = OkapiView(Postings.from_token_lists(zipf_corpus(300, 400, 30)))
     first = view.top(["w1", "w2"], 300)
     frequent = cache.get((view._key, view.postings.vocabulary["w1"]))
     for word in range(400):
@@ -268,13 +268,23 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
         assert sum(row.weights.nbytes + 400 for row in held.values()) <= 20_000
     assert cache.get((view._key, view.postings.vocabulary["w1"])) is frequent
     assert pairs(view.top(["w1", "w2"], 300)) == pairs(first)
+    cache.grow(10)
     too_large = scoring._Row(None, np.zeros(1_250), True)
     cache.put((0, 0), too_large)
     assert cache.get((0, 0)) is None
+    cache.grow(40_000)
+    cache.put((0, 0), too_large)
+    assert cache.get((0, 0)) is too_large
+
+
+def test_a_large_index_gets_a_larger_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = RowCache(100)
+    monkeypatch.setattr(scoring, "_ROWS", cache)
+    OkapiView(Postings.from_token_lists([["a"]] * 50))
+    assert cache._limit * 2 == 160 * 8 * 50
 
 
 def test_eight_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "_ROWS", RowCache(50_000))  # so small that rows come and go
     corpus = zipf_corpus(400, 300, 40)
     postings = Postings.from_token_lists(corpus)
     masks = [None, *(frozen_rng("threads", i).random_sample(400) < 0.7 for i in range(3))]
@@ -283,6 +293,7 @@ def test_eight_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [(i % 4, [f"w{int(300**u)}" for u in rng.random_sample(1 + i % 9)]) for i in range(600)]
     fresh = [OkapiView(postings, 1.2, 0.75, mask=mask) for mask in masks]
     expected = [pairs(fresh[view].top(query, 50)) for view, query in asked]
+    monkeypatch.setattr(scoring, "_ROWS", RowCache(50_000))  # so small that rows come and go
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(lambda job: pairs(views[job[0]].top(job[1], 50)), asked))
     assert got == expected

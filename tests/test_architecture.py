@@ -1,0 +1,95 @@
+"""The rules of the house that a machine can hold."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "fedenv").rglob("*.py"))
+HEAVY = ("torch", "flask", "jnius", "pyserini", "transformers", "matplotlib", "spacy", "scipy")
+MAX_LINES = 400
+# The legacy generators whose streams the paper names, and the global ones.
+DRAWS = ("RandomState", "default_rng", "Generator", "PCG64", "SeedSequence", "seed")
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def imports(tree, top_level_only=False):
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_module(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= MAX_LINES
+    assert ast.get_docstring(tree), "every module starts with a docstring"
+    roots = {module.split(".")[0] for module in imports(tree)}
+    assert not roots & {"baselines", "leaderboard", "tests", "random"}
+    top = {module.split(".")[0] for module in imports(tree, top_level_only=True)}
+    assert not top & set(HEAVY), "optional and slow packages are imported inside functions"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("print", "hash", "eval", "exec") or (
+                path.name in ("federation.py", "spaces.py") and node.func.id == "hash"
+            )
+        if isinstance(node, ast.Attribute) and path.name != "seeding.py":
+            drawn = ast.unparse(node)
+            assert not (drawn.startswith("np.random.") and is_draw(node, tree)), drawn
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
+            pytest.fail("no environment variables as API")
+
+
+def is_draw(node, tree):
+    """Tell whether ``np.random.X`` is called (a mention as a type is fine)."""
+    return any(isinstance(call, ast.Call) and call.func is node for call in ast.walk(tree))
+
+
+def test_the_core_does_not_import_a_family():
+    family = {"fedenv.webshop"}
+    for path in (ROOT / "fedenv").glob("*.py"):
+        found = {".".join(m.split(".")[:2]) for m in imports(ast.parse(path.read_text()))}
+        assert not found & family, path.name
+
+
+def test_partitions_import_no_environment():
+    for path in (ROOT / "fedenv" / "partitions").glob("*.py"):
+        for module in imports(ast.parse(path.read_text())):
+            assert not module.startswith(("fedenv.webshop", "fedenv.env", "gymnasium"))
+
+
+def test_importing_the_package_is_light():
+    script = "import sys, fedenv; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(ast.literal_eval(done.stdout))
+    assert not loaded & {*HEAVY, "click", "rich", "rapidfuzz", "multiprocessing.pool"}
+    webshop = "import sys, fedenv; print([m for m in sys.modules if m.startswith('fedenv.web')])"
+    done = subprocess.run(
+        [sys.executable, "-c", webshop], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]", "a family is loaded when its first environment is made"
+
+
+def test_the_project_speaks_of_itself_alone():
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split("\0")
+    for name in filter(None, tracked):
+        path = ROOT / name
+        if path.suffix in (".gz", ".png") or not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8")
+        for forbidden in ("/" + "work/", "/" + "root/", "/" + "home/"):
+            assert forbidden not in text, f"{name} holds a machine path"

@@ -1,0 +1,113 @@
+"""Scripted agents: what they read, and where they end up between random and oracle."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import fedenv
+from fedenv.agents import agent_factory
+from fedenv.errors import ConfigError
+from fedenv.webshop.oracle import plan
+from fedenv.webshop.reading import Request, read_request, shown_price
+from fedenv.webshop.world import FAMILY
+
+
+def run(env_id, name, clients, episodes, **kwargs):
+    scores, successes = [], []
+    for client in clients:
+        env = gym.make(env_id, client_id=client, **kwargs)
+        agent = agent_factory(name, FAMILY.agents)(env, np.random.default_rng(client))
+        for episode in range(episodes):
+            page, info = env.reset(seed=1000 * client + episode)
+            agent.reset(page, info)
+            ended = False
+            while not ended:
+                page, _, terminated, truncated, info = env.step(agent.act(page, info))
+                ended = terminated or truncated
+            scores.append(info["score"])
+            successes.append(info["success"])
+    return float(np.mean(scores)), float(np.mean(successes))
+
+
+def test_the_oracle_solves_the_bundled_training_goals():
+    """Every goal is planned and its plan judged; a sample is played for real."""
+    env = gym.make("FedWebShop-v0").unwrapped
+    shop, splits = env.federation.world.shop, env.federation.world.splits
+    kernel = env.tasks.kernel
+    train = splits.of("train")
+    solved = 0
+    for position in train[::10]:
+        session = kernel.begin(position, 0)
+        for action in plan(session, 15):
+            assert session.act(action)
+        solved += session.success
+    assert solved / len(train[::10]) >= 0.99
+    perfect = [shop.reward(g.product, g, dict(g.options)).score == 1.0 for g in shop.goals]
+    assert np.mean(perfect) >= 0.99
+    assert run("FedWebShop-v0", "oracle", range(0, 100, 20), 10)[1] >= 0.99
+
+
+@pytest.mark.parametrize("env_id", list(fedenv.ENVIRONMENTS))
+def test_agents_rank_as_they_should(env_id):
+    scores = {
+        name: run(env_id, name, range(0, 100, 10), 5, split="val", kernel="client")[0]
+        for name in ("random", "first", "keyword", "oracle")
+    }
+    assert scores["random"] < scores["first"] < scores["keyword"] < scores["oracle"]
+    assert scores["oracle"] > 0.99
+
+
+def test_variants_make_a_difference():
+    def score(env_id):
+        return run(env_id, "first", range(40), 2, split="val", kernel="client")[0]
+
+    assert score("FedWebShop-v0") - score("FedWebShop-RankWrapper-v0") > 0.1
+    assert score("FedWebShop-v0") - score("FedWebShop-FieldSubset-v0") > 0.05
+
+
+PAGE = "WebShop [SEP] Instruction: [SEP] {} [SEP] Search"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "request_"),
+    [
+        ("Find me a hat", Request("Find me a hat", (), None)),
+        (
+            "Find me slim fit shirts with long sleeve with color: red, and fit type: men, and size:"
+            " big, and price lower than 40.00 dollars",
+            Request("Find me slim fit shirts with long sleeve", ("red", "men", "big"), 40.0),
+        ),
+        (
+            "Find me a set with style: salt, and pepper, and price lower than 9.00 dollars",
+            Request("Find me a set", ("salt, and pepper",), 9.0),
+        ),
+        ("Find me a [SEP] b with size: 1: 2", Request("Find me a [SEP] b", ("1: 2",), None)),
+    ],
+)
+def test_instructions_are_read(instruction, request_):
+    assert read_request(PAGE.format(instruction)) == request_
+    rich = f"WebShop\nInstruction: \n{instruction}\n[button] Search [button_]\n"
+    assert read_request(rich) == request_
+
+
+def test_queries_hold_the_content_words():
+    request = Request("Find me easy clean, women's dresses for the beach with pockets", (), None)
+    assert request.query == "easy clean women's dresses beach pockets"
+
+
+def test_prices_are_read():
+    assert shown_price("x [SEP] Price: $12.5 to $8.0 [SEP] Rating: N.A.") == 8.0
+    assert shown_price("Price: $9.99\nRating: N.A.\n") == 9.99
+    assert shown_price("no price") is None
+
+
+@pytest.mark.parametrize("name", ["first", "keyword", "oracle"])
+def test_agents_read_rich_pages_too(name):
+    env_id = "FedWebShop-v0"
+    plain = run(env_id, name, range(3), 4)
+    assert run(env_id, name, range(3), 4, observation_mode="text_rich") == plain
+
+
+def test_an_unknown_agent_is_refused():
+    with pytest.raises(ConfigError, match="'random', 'first', 'keyword', 'oracle'"):
+        agent_factory("gpt", FAMILY.agents)
