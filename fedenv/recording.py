@@ -163,7 +163,7 @@ def fingerprint_parts(env: gymnasium.Env[Any, Any]) -> tuple[str, dict[str, str]
         if name == "pipeline":
             parts |= {f"pipeline.{stage}": text for stage, text in value.items()}
         elif name != "fingerprint":
-            parts[name] = value if isinstance(value, str) else digest(value)
+            parts[name] = str(value) if isinstance(value, str | int) else digest(value)
     return content["fingerprint"], parts
 
 

@@ -27,8 +27,8 @@ class Divergence:
     Attributes:
         step: 0 for the header and the reset, k for the k-th action, one more than the number of
             actions for the end of the record.
-        what: ``"header"``, a field of the header (``"task_id"``, ...), a field of the step
-            (``"observation"``, ``"reward"``, ...), ``"chain"``, or ``"end"``.
+        what: ``"header"`` or a field of it (``"fingerprint"``, ...), ``"reset"``, a field of the
+            step (``"observation"``, ``"reward"``, ...), ``"chain"``, or ``"end"``.
         expected: What the record says.
         got: What came out here.
     """
@@ -127,7 +127,8 @@ class Replayer:
                 seed=record.episode_seed, options={"task_id": record.task_id}
             )
         except _REFUSALS as error:
-            return Divergence(0, "task_id or episode_seed", record.task_id, str(error))
+            asked = f"task {record.task_id!r} with seed {record.episode_seed}"
+            return Divergence(0, "reset", asked, str(error))
         for name in ("client_id", "split", "task_id", "episode_seed"):
             if getattr(record, name) != info[name]:
                 return Divergence(0, name, getattr(record, name), info[name])

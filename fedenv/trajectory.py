@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -250,7 +249,7 @@ class _Fields:
         value = self._value[name]
         if type(value) is not kind:
             raise self.error(name, _KINDS[kind], value)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def fields(self, name: str) -> _Fields:
         return _Fields(self.get(name, dict), self._place, f"{self._prefix}{name}.")
@@ -317,7 +316,9 @@ def _check_spelling(line: str, record: EpisodeRecord, place: str) -> None:
     except RecursionError as error:
         raise DataError(f"{place}: JSON is nested too deeply") from error
     if line != expected:
-        position = len(os.path.commonprefix((line, expected)))
+        pairs = enumerate(zip(line, expected, strict=False))
+        shorter = min(len(line), len(expected))
+        position = next((i for i, (a, b) in pairs if a != b), shorter)
         raise DataError(
             f"{place}: byte {position}: expected {expected[position : position + 20]!r}, got "
             f"{line[position : position + 20]!r}; write records with fedenv, they have one spelling"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import fedenv
 from fedenv import cli
 from fedenv.commands.common import make_console, parse_clients, printable
+from fedenv.commands.evaluate import show_results
 from fedenv.errors import ConfigError
 from fedenv.evaluate import EvaluationConfig, evaluate
 from fedenv.registration import ENVIRONMENTS
@@ -143,6 +146,20 @@ def test_evaluate(tmp_path):
     assert "config.seed: there 0, here 1" in result.stderr
     fed(*arguments, "--seed", 1, "--overwrite", "--kernels", "client")
     assert "12 of 12" not in fed("replay", tmp_path / "o" / "episodes.jsonl").output
+
+
+def test_table_fits_into_a_narrow_terminal():
+    row = {"success": 0.5, "success_interval": [0.25, 0.75], "score": 0.6, "steps": 9.5}
+    row["worst_client"] = {"client_id": 999, "score": 0.125}
+    kernels = {"client": row, "reference": row}
+    results = {"config": {"kernels": list(kernels)}, "environments": {}}
+    results["environments"] = {env_id: {"kernels": kernels} for env_id in ENVIRONMENTS}
+    console = Console(width=80, file=io.StringIO())
+    show_results(console, results)
+    text = console.file.getvalue()
+    for word in (*ENVIRONMENTS, "0.500", "0.25-0.75", "0.600", "0.125", "#999", "9.5"):
+        assert word in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_evaluate_without_matplotlib(tmp_path, monkeypatch):

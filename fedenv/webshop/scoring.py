@@ -213,8 +213,6 @@ class OkapiView:
         span = slice(postings.indptr[term], postings.indptr[term + 1])
         docs, freqs = postings.docs[span], postings.freqs[span]
         df = len(docs) if self._mask is None else int(np.count_nonzero(self._mask[docs]))
-        if not df:
-            return _Row(docs[:0], np.empty(0), True)
         idf = self._idf(df)
         weights = freqs * (self.k1 + 1)
         weights /= self._norms.take(docs) + freqs

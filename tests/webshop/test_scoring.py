@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def pairs(result: tuple[np.ndarray, np.ndarray]) -> Ranking:
 
 
 def stable_top(
-    corpus: list[list[str]], kept: list[int], query: list[str], n: int, scores: list[float]
+    corpus: list[list[str]], kept: Sequence[int], query: list[str], n: int, scores: list[float]
 ) -> Ranking:
     """Order the kept documents (whose scores are given) that contain a token of the query."""
     found = [(doc, s) for doc, s in zip(kept, scores, strict=True) if set(query) & set(corpus[doc])]
@@ -48,7 +49,7 @@ def stable_top(
 
 
 def reference(
-    corpus: list[list[str]], kept: list[int], query: list[str], **parameters: float
+    corpus: list[list[str]], kept: Sequence[int], query: list[str], **parameters: float
 ) -> list[float]:
     bm25 = BM25Okapi([corpus[doc] for doc in kept], **parameters)
     scores: list[float] = bm25.get_scores(query).tolist()
@@ -152,6 +153,21 @@ def test_ties_at_the_cut_of_a_large_corpus_keep_document_order() -> None:
     view = OkapiView(Postings.from_token_lists(corpus))
     assert view.top(["x"], 5)[0].tolist() == [0, 3, 6, 9, 12]
     assert view.top(["z"], 400)[0].tolist() == list(range(1, 999, 3))
+
+
+def test_long_rows_that_are_not_dense() -> None:
+    corpus = [[f"x{i % 8}", f"y{i % 7}", *["z"] * (i % 5)] for i in range(9_000)]
+    view = OkapiView(Postings.from_token_lists(corpus))
+    query = ["x1", "y2", "x1", "y3"]
+    scores = reference(corpus, range(9_000), query, k1=1.2)
+    assert view.scores(query).tolist() == scores
+    assert pairs(view.top(query, 200)) == stable_top(corpus, range(9_000), query, 200, scores)
+
+
+def test_a_term_rare_in_the_corpus_but_not_among_the_kept() -> None:
+    corpus = [["a"], ["b"], *[["c", "d", "e"]] * 40]
+    view = OkapiView(Postings.from_token_lists(corpus), mask=np.arange(42) < 2)
+    assert pairs(view.top(["a"], 10)) == [(0, 0.0)]  # idf 0 in two documents
 
 
 def test_zero_scores_are_matches_and_other_documents_are_not() -> None:
@@ -269,6 +285,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
     assert cache.get((view._key, view.postings.vocabulary["w1"])) is frequent
     assert pairs(view.top(["w1", "w2"], 300)) == pairs(first)
     cache.grow(10)
+    assert cache._limit * 2 == 20_000
     too_large = scoring._Row(None, np.zeros(1_250), True)
     cache.put((0, 0), too_large)
     assert cache.get((0, 0)) is None

@@ -1,0 +1,91 @@
+"""The command ``fedenv``: a table of commands, each imported when it is used.
+
+Other packages add commands through the entry-point group ``fedenv.commands``; each entry names a
+``click.Command``. One that cannot be imported says so when it is called and bothers nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import click
+
+from fedenv.errors import FedEnvError
+from fedenv.version import __version__
+
+ENTRY_POINT_GROUP = "fedenv.commands"
+COMMANDS: Mapping[str, str] = {
+    "list": "fedenv.commands.list_envs:list_envs",
+    "info": "fedenv.commands.info:info",
+    "play": "fedenv.commands.play:play",
+    "rollout": "fedenv.commands.rollout:rollout",
+    "evaluate": "fedenv.commands.evaluate:evaluate",
+    "replay": "fedenv.commands.replay:replay",
+    "manifest": "fedenv.commands.manifest:manifest",
+    "data": "fedenv.commands.data:data",
+}
+ERROR_STATUS = 2
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, the built-in ones first."""
+        return [*COMMANDS, *(name for name in _foreign_commands() if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name in COMMANDS:
+            module, attribute = COMMANDS[cmd_name].split(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        entry = _foreign_commands().get(cmd_name)
+        return None if entry is None else _load(entry)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error of fedenv is a message and exit status 2, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except FedEnvError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(ERROR_STATUS)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fedenv")
+def main() -> None:
+    """Federated reinforcement learning of LLM agents: look at, play and evaluate environments."""
+
+
+def _foreign_commands() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in sorted(entry_points(group=ENTRY_POINT_GROUP))}
+
+
+def _load(entry: EntryPoint) -> click.Command:
+    try:
+        command = entry.load()
+    except Exception as error:  # whatever a foreign module does on import
+        return _broken(entry, f"{type(error).__name__}: {error}")
+    if not isinstance(command, click.Command):
+        return _broken(entry, f"expected a click.Command, got {type(command).__name__}")
+    return command
+
+
+def _broken(entry: EntryPoint, reason: str) -> click.Command:
+    def refuse() -> None:
+        raise FedEnvError(
+            f"the command {entry.name!r} ({entry.value}) cannot be loaded: {reason}; "
+            "reinstall or remove the package that brings it"
+        )
+
+    return click.Command(
+        entry.name,
+        callback=refuse,
+        short_help="(cannot be loaded)",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )

@@ -1,0 +1,1 @@
+"""The commands of ``fedenv``, one a module; see :mod:`fedenv.cli`."""

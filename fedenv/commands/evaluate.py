@@ -1,0 +1,129 @@
+"""``fedenv evaluate``: an agent in every client's own kernel, the reference kernel beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fedenv.commands.common import (
+    data_option,
+    make_console,
+    num_clients_option,
+    parse_clients,
+    settings_option,
+)
+from fedenv.evaluate import EvaluationConfig
+from fedenv.evaluate import evaluate as run
+from fedenv.evaluation.rundir import EPISODES, FIGURE, RESULTS
+from fedenv.federation import KERNELS
+from fedenv.plotting import MissingPlotting, save_client_figure
+
+
+@click.command()
+@click.option(
+    "--envs",
+    required=True,
+    help="Environment ids, separated by commas; webshop (a family) or all stand for several.",
+)
+@click.option("--agent", required=True, help="Name of the agent, e.g. random.")
+@click.option("--clients", help="Clients such as 0-9,15; all without it.")
+@click.option("--episodes", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--kernels", default=",".join(KERNELS), show_default=True, help="Separated by commas."
+)
+@num_clients_option
+@data_option
+@settings_option
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--overwrite", is_flag=True, help="Throw away what --out holds.")
+def evaluate(
+    envs: str,
+    agent: str,
+    clients: str | None,
+    episodes: int,
+    seed: int,
+    kernels: str,
+    num_clients: int,
+    data: str | None,
+    settings: dict[str, Any],
+    out: Path,
+    workers: int,
+    overwrite: bool,
+) -> None:
+    """Evaluate an agent on validation tasks, client by client.
+
+    Started again with the same options, it runs only what is missing in --out.
+    """
+    config = EvaluationConfig(
+        envs=_names(envs),
+        agent=agent,
+        clients=parse_clients(clients, num_clients),
+        episodes=episodes,
+        seed=seed,
+        num_clients=num_clients,
+        kernels=_names(kernels),
+        data=data,
+        settings=settings,
+    )
+    columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = make_console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        results = run(
+            config,
+            out,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    show_results(make_console(), results)
+    written = [RESULTS, EPISODES]
+    try:
+        save_client_figure(results, out / FIGURE)
+        written.append(FIGURE)
+    except MissingPlotting as error:
+        click.echo(f"No {FIGURE}: {error}", err=True)
+    click.echo(f"{results['episodes']} episodes in {out}: {', '.join(written)}")
+
+
+def show_results(console: Console, results: Mapping[str, Any]) -> None:
+    """Print results as a table: own kernel on the left, reference kernel on the right."""
+    # Fits into 80 columns: the interval stands below its rate.
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("environment", no_wrap=True)
+    kernels = results["config"]["kernels"]
+    names = [("success", "95 %"), ("score", ""), ("worst", "client"), ("steps", "")]
+    names = names if "client" in kernels else []
+    if "reference" in kernels:
+        names += [("refer.", "success"), ("refer.", "score")]
+    for name in names:
+        table.add_column("\n".join(name).strip(), justify="right", no_wrap=True)
+    for env_id, environment in results["environments"].items():
+        cells = []
+        own = environment["kernels"].get("client")
+        if own is not None:
+            low, high = own["success_interval"]
+            worst = own["worst_client"]
+            cells += [
+                f"{own['success']:.3f}\n{low:.2f}-{high:.2f}",
+                f"{own['score']:.3f}",
+                f"{worst['score']:.3f}\n#{worst['client_id']}",
+                f"{own['steps']:.1f}",
+            ]
+        reference = environment["kernels"].get("reference")
+        if reference is not None:
+            cells += [f"{reference['success']:.3f}", f"{reference['score']:.3f}"]
+        table.add_row(env_id, *cells)
+    console.print(table)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

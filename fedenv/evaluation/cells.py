@@ -1,0 +1,145 @@
+"""Cells of an evaluation: which task, which draws, and how they run (in one process or several)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from fedenv.agents import agent_factory
+from fedenv.errors import FedEnvError
+from fedenv.evaluation.config import SPLIT, EvaluationConfig
+from fedenv.recording import Recorder
+from fedenv.registration import find_environment
+from fedenv.seeding import bits_for, frozen_rng, rng_for
+from fedenv.trajectory import Cell, EpisodeRecord
+
+
+@dataclass(frozen=True)
+class Job:
+    """The cells of one client in one environment id that are still to run."""
+
+    env_id: str
+    client_id: int
+    cells: tuple[Cell, ...]
+
+
+def task_and_seed(
+    seed: int, client_id: int, episode: int, task_ids: Sequence[str]
+) -> tuple[str, int]:
+    """Return task and episode seed of a cell.
+
+    Tasks are drawn without replacement per client; where they run out, all are drawn again.
+
+    Args:
+        seed: The evaluation's seed.
+        client_id: 0-based client index.
+        episode: 0-based index of the episode.
+        task_ids: The tasks to draw from, in order.
+    """
+    turn, place = divmod(episode, len(task_ids))
+    order = frozen_rng("evaluate", seed, client_id, "tasks", turn).permutation(len(task_ids))
+    return task_ids[order[place]], bits_for("evaluate", seed, client_id, episode, "seed", bits=31)
+
+
+def open_jobs(config: EvaluationConfig, finished: Collection[Cell] = ()) -> Iterator[Job]:
+    """Yield what is left to run, in order.
+
+    Args:
+        config: The evaluation.
+        finished: Cells that are done.
+    """
+    for env_id in config.envs:
+        for client_id in config.clients:
+            cells = (
+                Cell(env_id, kernel, client_id, episode)
+                for kernel in config.kernels
+                for episode in range(config.episodes)
+            )
+            missing = tuple(cell for cell in cells if cell not in finished)
+            if missing:
+                yield Job(env_id, client_id, missing)
+
+
+def run_cells(config: EvaluationConfig, job: Job) -> Iterator[EpisodeRecord]:
+    """Run the episodes of one client in one environment id."""
+    federation = config.federation(job.env_id)
+    factory = agent_factory(config.agent, find_environment(job.env_id).load_family().agents)
+    for kernel in config.kernels:
+        cells = [cell for cell in job.cells if cell.kernel == kernel]
+        if not cells:
+            continue
+        env = federation.make_env(
+            job.client_id,
+            split=SPLIT,
+            kernel=kernel,
+            disable_env_checker=True,
+            **config.env_arguments(),
+        )
+        recorder = Recorder(env)
+        task_ids = env.unwrapped.task_ids  # type: ignore[attr-defined]
+        for cell in cells:
+            task, seed = task_and_seed(config.seed, cell.client_id, cell.episode, task_ids)
+            path = (config.seed, config.agent, cell.env_id, kernel, cell.client_id, cell.episode)
+            agent = factory(env, rng_for("agent", *path))
+            observation, info = env.reset(seed=seed, options={"task_id": task})
+            recorder.reset(observation, info, cell)
+            agent.reset(observation, info)
+            ended = False
+            while not ended:
+                action = agent.act(observation, info)
+                observation, reward, terminated, truncated, info = env.step(action)
+                recorder.step(action, observation, reward, terminated, truncated, info)
+                ended = terminated or truncated
+            yield recorder.finish()
+        env.close()
+
+
+def run_jobs(
+    config: EvaluationConfig, jobs: Sequence[Job], workers: int = 1
+) -> Iterator[EpisodeRecord]:
+    """Run jobs and yield their records: in order in one process, as they finish in several.
+
+    Args:
+        config: The evaluation.
+        jobs: What to run.
+        workers: Number of processes.
+    """
+    if workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield from run_cells(config, job)
+        return
+    executor = ProcessPoolExecutor(
+        min(workers, len(jobs)), multiprocessing.get_context("spawn"), _leave_with_parent
+    )
+    try:
+        # No list of futures is kept: what was yielded can be freed.
+        for future in as_completed([executor.submit(_run_job, config, job) for job in jobs]):
+            yield from future.result()
+    except BrokenProcessPool as error:
+        raise FedEnvError(
+            "a worker process was killed (out of memory?); start again to run what is missing"
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _run_job(config: EvaluationConfig, job: Job) -> list[EpisodeRecord]:
+    return list(run_cells(config, job))
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the parent is gone; a killed parent would leave it waiting for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch(sentinel: int) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
