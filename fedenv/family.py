@@ -89,6 +89,10 @@ class World(Protocol):
     def splits(self) -> TaskSplits:
         """The tasks and their split."""
 
+    @property
+    def pool_labels(self) -> tuple[str, ...]:
+        """A short name of each entry of the variant pool; empty without a pool."""
+
     def kernel(self, client_id: int | None, federation_seed: int) -> Kernel:
         """Return a client's kernel; for None the reference kernel, which no variant changes."""
 
@@ -106,6 +110,13 @@ class Family(Protocol):
 
     def stamp(self, data: str | None) -> Hashable:
         """Return what tells one state of the data from another without reading it."""
+
+    def describe_data(self, data: str | None) -> Mapping[str, int | str]:
+        """Load a data set and return what is in it, by what it is.
+
+        Raises:
+            DataError: The data is broken; the message names file, record and field.
+        """
 
     def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> World:
         """Open a data set.

@@ -273,9 +273,18 @@ def _parse(line: str, place: str) -> Any:
     try:
         return json.loads(line, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise DataError(f"{place}: byte {error.pos}: not valid JSON: {error.msg}") from error
+        where = _where(line, error.pos, place)
+        raise DataError(f"{where}: not valid JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{place}: not valid JSON: {error}") from error
+
+
+def _where(line: str, position: int, place: str) -> str:
+    """Name a position of a line, with the step that it lies in (0 is the header)."""
+    return f"{place}, step {line.count(_STEP_START, 0, position + 1)}, byte {position}"
+
+
+_STEP_START = '{"action":'
 
 
 def _no_constant(name: str) -> Any:
@@ -319,7 +328,8 @@ def _check_spelling(line: str, record: EpisodeRecord, place: str) -> None:
         pairs = enumerate(zip(line, expected, strict=False))
         shorter = min(len(line), len(expected))
         position = next((i for i, (a, b) in pairs if a != b), shorter)
+        wanted, got = (text[position : position + 20] for text in (expected, line))
         raise DataError(
-            f"{place}: byte {position}: expected {expected[position : position + 20]!r}, got "
-            f"{line[position : position + 20]!r}; write records with fedenv, they have one spelling"
+            f"{_where(line, position, place)}: expected {wanted!r}, got {got!r}; "
+            "write records with fedenv, they have one spelling"
         )

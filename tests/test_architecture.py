@@ -57,7 +57,9 @@ def is_draw(node, tree):
 
 def test_the_core_does_not_import_a_family():
     family = {"fedenv.webshop"}
-    for path in (ROOT / "fedenv").glob("*.py"):
+    for path in MODULES:
+        if "webshop" in path.parts:
+            continue
         found = {".".join(m.split(".")[:2]) for m in imports(ast.parse(path.read_text()))}
         assert not found & family, path.name
 

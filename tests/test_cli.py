@@ -121,7 +121,7 @@ def test_play_ends_at_the_step_limit():
 def test_data_check(tmp_path):
     text = fed("data", "check").output
     assert "with an instruction" in text
-    assert "split by product: test" in text
+    assert "test: 1524" in text
     (tmp_path / "items_shuffle_x.json").write_text('[{"asin": "A"')
     (tmp_path / "items_ins_v2_x.json").write_text("{}")
     result = fed("data", "check", tmp_path, status=2)

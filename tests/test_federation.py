@@ -211,4 +211,10 @@ def test_task_ids_name_no_product():
     assert len({task.id for task in world.splits.tasks}) == 6910
 
 
-GOLDEN_DIGESTS: dict[str, str] = {}
+GOLDEN_DIGESTS = {
+    "FedWebShop-v0": "65c442f3d56aa636",
+    "FedWebShop-CatalogSplit-v0": "1b685eb4c3a53352",
+    "FedWebShop-FieldSubset-v0": "f7ba908ad9b06348",
+    "FedWebShop-BM25Reweight-v0": "ba04c8ca9882500d",
+    "FedWebShop-RankWrapper-v0": "0a4deb037f202843",
+}

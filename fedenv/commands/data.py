@@ -6,6 +6,7 @@ import click
 from rich.table import Table
 
 from fedenv.commands.common import make_console, printable
+from fedenv.registration import ENVIRONMENTS
 
 
 @click.group()
@@ -15,33 +16,20 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", required=False, metavar="[DIR]")
-def check(folder: str | None) -> None:
-    """Load the WebShop data of DIR (the bundled data without it) and count what is there."""
-    from fedenv.webshop.files import find_files
-    from fedenv.webshop.goals import build_goals
-    from fedenv.webshop.shop import open_shop
-
-    files = find_files(folder)
-    shop = open_shop(files, "synthetic", "rules")
-    catalog = shop.catalog
-    rows = {
-        "products": len(catalog.products),
-        "... with an instruction": len(catalog.targets()),
-        "... with instructions by people": len(catalog.targets("human")),
-        "... held out": len(catalog.holdout),
-        "goals (synthetic)": len(shop.goals),
-        "goals (human)": len(build_goals(catalog, "human")),
-    }
-    for split_by in ("goal", "product"):
-        sizes = {name: len(of) for name, of in shop.splits(split_by).positions.items()}
-        for name, size in sizes.items():
-            rows[f"split by {split_by}: {name}"] = size
+@click.option(
+    "--env",
+    "env_id",
+    type=click.Choice(list(ENVIRONMENTS)),
+    default=next(iter(ENVIRONMENTS)),
+    help="An id of the family whose data it is.",
+    show_default=True,
+)
+def check(folder: str | None, env_id: str) -> None:
+    """Load the data of DIR (the bundled data without it) and count what is there."""
+    content = ENVIRONMENTS[env_id].load_family().describe_data(folder)
     console = make_console()
-    table = Table("what", "number")
+    table = Table("what", "value")
     table.columns[1].justify = "right"
-    for name, number in rows.items():
-        table.add_row(name, str(number))
+    for name, value in content.items():
+        table.add_row(name, printable(console, str(value)))
     console.print(table)
-    for role, path in files.present.items():
-        console.print(printable(console, f"{role}: {path.name}"))
-    console.print(f"digest: {catalog.digest}")

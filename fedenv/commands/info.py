@@ -19,7 +19,6 @@ from fedenv.commands.common import (
     settings_option,
 )
 from fedenv.commands.manifest import open_federation
-from fedenv.evaluation.results import pool_labels
 from fedenv.federation import Federation
 from fedenv.registration import find_environment
 from fedenv.tasks import SPLITS
@@ -60,7 +59,7 @@ def describe(federation: Federation) -> dict[str, Any]:
     kernels = [federation.kernel(k) for k in range(federation.num_clients)]
     reference = federation.kernel(0, "reference").digests
     world = federation.world
-    labels = pool_labels(federation)
+    labels = world.pool_labels
     held = Counter(kernel.pool_index for kernel in kernels)
     meanings = family.knobs[row.variant]
     return {
@@ -99,7 +98,7 @@ def describe_client(federation: Federation, client_id: int) -> dict[str, Any]:
         ConfigError: There is no such client.
     """
     client = federation.client(client_id)
-    labels = pool_labels(federation)
+    labels = federation.world.pool_labels
     index = client.kernel.pool_index
     return {
         **client.manifest(),

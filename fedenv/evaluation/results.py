@@ -86,7 +86,7 @@ def summarise(
             "federation": federation.digest,
             "data": federation.world.data_digest,
             "variant": federation.variant,
-            "pool": pool_labels(federation),
+            "pool": list(federation.world.pool_labels),
             "kernels": {
                 kernel: _kernel(groups[env_id, kernel], federation) for kernel in config["kernels"]
             },
@@ -138,24 +138,3 @@ def _means(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def _mean(values: Iterable[float]) -> float:
     numbers = list(values)
     return math.fsum(numbers) / len(numbers)
-
-
-def pool_labels(federation: Federation) -> list[str]:
-    """Return a short name of each entry of a federation's variant pool; empty without a pool."""
-    from fedenv.webshop.variants import VARIANTS
-
-    variant = VARIANTS.get(federation.variant)
-    if variant is None or not variant.pool:
-        return []
-    size = federation.world.knobs.get("pool_size", len(variant.pool))
-    return [_label(change) for change in variant.pool[:size]]
-
-
-def _label(change: Mapping[str, Any]) -> str:
-    if len(change) > 1:
-        return ", ".join(f"{name}={value}" for name, value in change.items())
-    (value,) = change.values()
-    if isinstance(value, str):
-        return value
-    more = f" + {len(value) - 2} more" if len(value) > 2 else ""
-    return " + ".join(value[:2]) + more

@@ -136,3 +136,14 @@ def client_pipeline(
         rule = RankRule(**change, **windows)
         return ClientPipeline(index, replace(reference, rank=rule, client_seed=seed))
     return ClientPipeline(index, replace(reference, **change))
+
+
+def pool_label(change: Mapping[str, Any]) -> str:
+    """Return a short name of one configuration of a pool, for tables and figures."""
+    if len(change) > 1:
+        return ", ".join(f"{name}={value}" for name, value in change.items())
+    (value,) = change.values()
+    if isinstance(value, str):
+        return value
+    more = f" + {len(value) - 2} more" if len(value) > 2 else ""
+    return " + ".join(value[:2]) + more

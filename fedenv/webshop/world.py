@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedenv.tasks import TaskSplits
-from fedenv.webshop.config import WebShopConfig, legal_knobs
+from fedenv.webshop.catalog import load_catalog
+from fedenv.webshop.config import SPLIT_BY, WebShopConfig, legal_knobs
 from fedenv.webshop.files import find_files
+from fedenv.webshop.goals import GOAL_KINDS, build_goals
 from fedenv.webshop.shop import Shop, ShopKernel, open_shop
-from fedenv.webshop.variants import VARIANTS, ClientPipeline, client_pipeline
+from fedenv.webshop.variants import VARIANTS, ClientPipeline, client_pipeline, pool_label
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class WebShopWorld:
     def splits(self) -> TaskSplits:
         """The goals and their split."""
         return self.shop.splits(self.config.split_by)
+
+    @property
+    def pool_labels(self) -> tuple[str, ...]:
+        """A short name of each configuration that clients are assigned from."""
+        size = self.config.variant_knobs.get("pool_size", 0)
+        return tuple(map(pool_label, self.config.variant.pool[:size]))
 
     def kernel(self, client_id: int | None, federation_seed: int) -> ShopKernel:
         """Return a client's shop; for None the unperturbed one."""
@@ -72,6 +80,26 @@ class WebShopFamily:
     def stamp(self, data: str | None) -> Hashable:
         """Return paths, sizes and times of the data files."""
         return find_files(data).stamp()
+
+    def describe_data(self, data: str | None) -> Mapping[str, int | str]:
+        """Load a data set in the public format and count what is in it."""
+        files = find_files(data)
+        catalog = load_catalog(files)
+        counts: dict[str, int | str] = {
+            **{role: path.name for role, path in files.present.items()},
+            "number of products": len(catalog.products),
+            "… with an instruction": len(catalog.targets()),
+            "… with instructions by people": len(catalog.targets("human")),
+            "… held out": len(catalog.holdout),
+            "synthetic goals": len(build_goals(catalog, "synthetic")),
+            "human goals": len(build_goals(catalog, "human")),
+        }
+        for kind in (kind for kind in GOAL_KINDS if counts[f"{kind} goals"]):
+            shop = open_shop(files, kind, "rules")
+            for split_by in SPLIT_BY:
+                sizes = {name: len(part) for name, part in shop.splits(split_by).positions.items()}
+                counts[f"{kind} goals split by {split_by}"] = str(sizes)[1:-1].replace("'", "")
+        return {**counts, "digest": catalog.digest}
 
     def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> WebShopWorld:
         """Open the bundled catalog or a folder in the public format."""

@@ -105,13 +105,13 @@ def test_a_folder_with_several_sets_names_them_and_a_path_chooses(tmp_path):
 def test_folders_without_a_set(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         load(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="same suffix.*none"):
+    with pytest.raises(DataError, match=r"same suffix.*none"):
         load(tmp_path)
     (tmp_path / "items_shuffle_a.json").write_text("[]")
     (tmp_path / "items_ins_v2_b.json").write_text("{}")
-    with pytest.raises(DataError, match="items_ins_v2_b.json, items_shuffle_a.json"):
+    with pytest.raises(DataError, match=r"items_ins_v2_b\.json, items_shuffle_a\.json"):
         load(tmp_path)
-    with pytest.raises(DataError, match="missing: items_ins_v2_a.json"):
+    with pytest.raises(DataError, match=r"missing: items_ins_v2_a\.json"):
         load(tmp_path / "items_shuffle_a.json")
     with pytest.raises(DataError, match="expected a file named"):
         load(tmp_path / "items_ins_v2_b.json")

@@ -95,10 +95,10 @@ def test_the_eight_field_corpora_are_distinct(data, request):
 
 
 def test_the_pools_are_the_papers_in_their_order():
-    assert BM25_CONFIGURATIONS == (
+    assert (
         *((1.2, 0.75), (0.3, 0.75), (5.0, 0.75), (1.2, 0.0)),
         *((0.1, 0.75), (1.2, 1.0), (2.0, 0.5), (0.3, 0.0)),
-    )
+    ) == BM25_CONFIGURATIONS
     federation = Federation("FedWebShop-BM25Reweight-v0", pool_size=8, k1=9.0)
     for client in range(30):
         kernel = federation.kernel(client)
