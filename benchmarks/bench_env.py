@@ -48,7 +48,7 @@ def steps_per_second(env: gym.Env, episodes: list[list[str]], first: int) -> flo
     steps = 0
     start = time.perf_counter()
     for index, actions in enumerate(episodes, start=first):
-        env.reset(seed=index, options={"task_index": index})
+        env.reset(options={"task_index": index})
         for action in actions:
             env.step(action)
         steps += len(actions)
@@ -61,6 +61,7 @@ def rows() -> list[tuple[str, str, str]]:
         episodes = record(env_id)
         # Every goal is a task of client 0 here, so that no goal is met twice.
         env = gym.make(env_id, partition={"name": "uniform", "min_tasks": 6410})
+        env.reset(seed=0)  # once, as trainers do; later resets continue the stream
         cold = steps_per_second(env, episodes[:COLD], 0)
         warm = steps_per_second(env, episodes[COLD:], COLD)
         found.append((f"{env_id}: steps/s, first {COLD} episodes", f"{cold:,.0f}", "≥ 10,000"))
