@@ -231,9 +231,10 @@ def _open(env_id: str, arguments: str, stamp: Hashable) -> Federation:
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= value <= high:
-        raise ConfigError(f"{name} must be an integer in {low}..{high}, got {value!r}")
-    return int(value)
+    # A NumPy integer would run here and fail later, where the arguments are written as JSON.
+    if type(value) is not int or not low <= value <= high:
+        raise ConfigError(f"{name} must be an int in {low}..{high}, got {value!r}")
+    return value
 
 
 def _path(name: str, value: Any) -> str | None:

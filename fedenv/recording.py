@@ -77,7 +77,7 @@ class Recorder:
 
     def step(
         self,
-        action: str,
+        action: object,
         observation: str,
         reward: SupportsFloat,
         terminated: bool,
@@ -86,13 +86,10 @@ class Recorder:
     ) -> None:
         """Add a step: the action, and what ``env.step`` returned.
 
-        Raises:
-            TypeError: The action is no str.
+        An action that is no str is malformed, as the empty text is; that is what is written.
         """
-        if not isinstance(action, str):
-            raise TypeError(f"a recorded action must be a str, got {action!r}")
         step = Step(
-            action=action,
+            action=action if isinstance(action, str) else "",
             observation=text_hash(observation),
             reward=float(reward),
             terminated=bool(terminated),

@@ -38,7 +38,7 @@ class FedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
         env_id: The registered id.
         num_envs: Number of slots; may be left out where ``client_ids`` is given.
         client_ids: Client of each slot, one entry per slot; None puts ``client_id`` in every slot.
-        client_id: Client of every slot where ``client_ids`` is None.
+        client_id: Client of every slot where ``client_ids`` is None (0 where this is None, too).
         max_episode_steps: Step limit; None for the id's own.
         **kwargs: As :class:`~fedenv.env.FedTextEnv`.
 
@@ -57,11 +57,16 @@ class FedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
         env_id: str,
         num_envs: int | None = None,
         client_ids: Sequence[int] | None = None,
-        client_id: int = 0,
+        client_id: int | None = None,
         max_episode_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
-        clients = [client_id] * (num_envs or 1) if client_ids is None else list(client_ids)
+        if client_ids is None:
+            clients = [client_id or 0] * (num_envs or 1)
+        elif client_id is None:
+            clients = [int(client) for client in client_ids]
+        else:
+            raise ConfigError("name the clients with client_ids or client_id, not both")
         # gymnasium.make_vec passes num_envs=1 where the caller names clients only.
         if not clients or num_envs not in (None, 1, len(clients)):
             raise ConfigError(

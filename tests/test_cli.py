@@ -174,7 +174,7 @@ def test_evaluate_without_matplotlib(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (("info", "nope"), "unknown environment id 'nope'; legal: 'FedWebShop-v0'"),
-        (("info", RANK, "--client", 100), "client_id must be an integer in 0..99"),
+        (("info", RANK, "--client", 100), "client_id must be an int in 0..99"),
         (("rollout", RANK, "--agent", "nobody"), "unknown agent 'nobody'"),
         (("rollout", RANK, "-k", "max_episode_steps=x"), "unknown setting"),
         (("rollout", RANK, "-k", "client_id=3"), "unknown setting"),

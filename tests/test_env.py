@@ -188,9 +188,10 @@ def test_bad_reset_options_are_refused(options):
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"client_id": 100}, r"client_id must be an integer in 0\.\.99, got 100"),
+        ({"client_id": 100}, r"client_id must be an int in 0\.\.99, got 100"),
         ({"client_id": -1}, "client_id"),
         ({"client_id": 1.0}, "client_id"),
+        ({"client_id": np.int64(1)}, "client_id"),
         ({"num_clients": 0}, "num_clients"),
         ({"federation_seed": "x"}, "federation_seed"),
         ({"split": "valid"}, "'train', 'val', 'test'"),

@@ -94,6 +94,12 @@ def test_slots_and_clients_must_agree(kwargs):
         FedVectorEnv("FedWebShop-v0", **{"client_ids": [1, 2], "num_envs": 2} | kwargs)
 
 
+def test_clients_are_named_once():
+    with pytest.raises(ConfigError, match="not both"):
+        FedVectorEnv("FedWebShop-v0", client_ids=[0, 1], client_id=1)
+    assert FedVectorEnv("FedWebShop-v0", client_ids=np.arange(3)).client_ids == (0, 1, 2)
+
+
 def test_bad_batches_are_refused():
     env = FedVectorEnv("FedWebShop-v0", num_envs=2)
     env.reset(seed=0)

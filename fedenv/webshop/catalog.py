@@ -204,7 +204,7 @@ def _product(
         index=index,
         asin=asin,
         name=row.text("name"),
-        description=row.text("full_description"),
+        description=row.text("full_description", default=""),
         bullets=row.texts("small_description"),
         features=features or (),
         attributes=UNLISTED_ATTRIBUTES if features is None else features,
@@ -221,8 +221,11 @@ def _product(
 
 
 def _pricing(row: Row) -> tuple[tuple[float, ...], str]:
+    pricing = row.text("pricing", default="").strip()
+    if pricing and "$" not in pricing:
+        raise row.error("pricing", "amounts such as '$19.99'", repr(pricing))
     amounts: list[float] = []
-    for piece in row.text("pricing").split("$")[1:]:
+    for piece in pricing.split("$")[1:]:
         digits = re.sub(r"[^0-9.]", "", piece)
         try:
             amounts.append(float(digits))

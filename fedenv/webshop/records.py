@@ -1,6 +1,7 @@
 """Checked access to JSON records: every wrong type is an error that names file, record and field.
 
-Unknown fields are ignored. ``null`` counts as an empty text or list, as in the public files.
+Unknown fields are ignored. ``null`` counts as an empty list, and as an empty text where a field may
+be left out.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ class Row:
         return value
 
     def text(self, name: str, default: Any = REQUIRED) -> str:
-        """Return a text field; without a default the field must be there."""
+        """Return a text field; without a default it must be there, with one it may be null."""
         value = self._get(name, "a text", default)
-        if value is None:
-            return ""
+        if value is None and default is not REQUIRED:
+            return str(default)
         if not isinstance(value, str):
             raise self.error(name, "a text", _describe(value))
         return value

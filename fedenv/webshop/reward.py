@@ -165,7 +165,7 @@ class Reward:
             "attributes": self.attribute_matches / denominator,
             "options": self.option_matches / denominator,
             "price": self.price_ok / denominator,
-            "type": -(1 - self.r_type) * self._matches / denominator,
+            "type": (self.r_type - 1) * self._matches / denominator,
         }
 
 

@@ -18,7 +18,8 @@ def load(folder):
 
 
 def load_one(tmp_path, instructions=None, **fields):
-    write_folder(tmp_path, [product("B000000001", **fields)], instructions or {})
+    record = {k: v for k, v in product("B000000001", **fields).items() if v is not ...}
+    write_folder(tmp_path, [record], instructions or {})
     return load(tmp_path).products[0]
 
 
@@ -30,7 +31,8 @@ def load_one(tmp_path, instructions=None, **fields):
         ("$1,049.99", "$1049.99", 1049.99),
         ("", "$100.0", 100.0),
         (None, "$100.0", 100.0),
-        ("free", "$100.0", 100.0),
+        (" ", "$100.0", 100.0),
+        (..., "$100.0", 100.0),
         ("$19.99 ($0.50 / Ounce)", "$19.99 to $0.5", None),
         ("$44.99$33.98", "$44.99 to $33.98", None),
         ("$1.00$2.00$3.00", "$1.0 to $2.0", None),
@@ -123,9 +125,12 @@ def test_folders_without_a_set(tmp_path):
         ({"name": 5}, r"record 1 \(asin 'B2'\), field 'name': expected a text, got int"),
         ({"name": ...}, "field 'name': expected a text, got no such field"),
         ({"asin": ...}, "record 1, field 'asin'"),
-        ({"asin": None}, "record 1, field 'asin': expected a product code"),
+        ({"asin": ""}, "record 1.*field 'asin': expected a product code"),
         ({"pricing": ["$1"]}, "field 'pricing': expected a text, got a list"),
         ({"pricing": "$1.2.3"}, "field 'pricing': expected amounts"),
+        ({"pricing": "free"}, "field 'pricing': expected amounts"),
+        ({"name": None}, "field 'name': expected a text, got null"),
+        ({"query": None}, "field 'query'"),
         ({"small_description": [1]}, "field 'small_description': expected a list of texts"),
         ({"small_description": {}}, "field 'small_description'"),
         ({"full_description": 1.5}, "field 'full_description'"),
@@ -133,6 +138,7 @@ def test_folders_without_a_set(tmp_path):
         ({"customization_options": {"Color": "red"}}, r"'customization_options\.Color'"),
         ({"customization_options": {"Color": ["red"]}}, "group 'Color', entry 0: expected an obj"),
         ({"customization_options": {"Color": [{}]}}, "field 'value'"),
+        ({"customization_options": {"Color": [{"value": None}]}}, "field 'value'"),
     ],
 )
 def test_a_broken_record_is_named(tmp_path, change, message):

@@ -43,9 +43,10 @@ def test_price_limits_are_the_larger_of_two_of_the_next_four(tmp_path):
     assert goal.instruction == f"Find me it, and price lower than {goal.price_upper:.2f} dollars"
 
 
-def test_a_price_on_the_ladder_needs_a_higher_limit(tmp_path):
-    write_folder(tmp_path, [product("B1", pricing="$970.00")], {"B1": WANTED})
-    assert [goal.price_upper for goal in goals_of(tmp_path)] == [990.0]
+@pytest.mark.parametrize(("price", "limit"), [("$970.00", 990.0), ("$980.00", NO_LIMIT)])
+def test_a_price_on_the_ladder_needs_a_higher_limit(tmp_path, price, limit):
+    write_folder(tmp_path, [product("B1", pricing=price)], {"B1": WANTED})
+    assert [goal.price_upper for goal in goals_of(tmp_path)] == [limit]
 
 
 def test_goals_of_one_product_share_the_limit_and_repeats_have_ids_of_their_own(tmp_path):
