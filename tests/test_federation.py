@@ -12,6 +12,7 @@ import fedenv
 from fedenv import Federation, seeding
 from fedenv.errors import ConfigError
 from fedenv.partitions import uniform
+from fedenv.partitions.measures import measures
 from fedenv.partitions.uniform import uniform_slice
 from fedenv.tasks import Task, TaskPool, TaskSplits
 from fedenv.webshop import catalog_split
@@ -96,6 +97,7 @@ def test_measures_of_a_hand_made_assignment():
     assert uniform(pool, 2, min_tasks=1).measures == {"delta2_pref": 0.0, "delta2_cov": 0.0}
     sorted_pool = TaskPool(tuple(Task(f"t{i}", "aabb"[i]) for i in range(4)))
     assert uniform(sorted_pool, 2, min_tasks=1).measures["delta2_pref"] == 0.5
+    assert measures(pool, [["t0"], ["t1", "t2", "t3"]])["delta2_cov"] == 0.25
 
 
 def test_catalog_split_is_the_papers(real_ids):
