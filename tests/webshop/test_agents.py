@@ -10,6 +10,7 @@ from fedenv.errors import ConfigError
 from fedenv.webshop.oracle import plan
 from fedenv.webshop.reading import Request, read_request, shown_price
 from fedenv.webshop.world import FAMILY
+from tests.conftest import colors, product, write_folder
 
 
 def run(env_id, name, clients, episodes, **kwargs):
@@ -45,6 +46,48 @@ def test_the_oracle_solves_the_bundled_training_goals():
     perfect = [shop.reward(g.product, g, dict(g.options)).score == 1.0 for g in shop.goals]
     assert np.mean(perfect) >= 0.99
     assert run("FedWebShop-v0", "oracle", range(0, 100, 20), 10)[1] >= 0.99
+
+
+def test_the_oracle_plans_for_the_draw_of_every_search():
+    """Where half the searches are random and all 200 results are shuffled, plans still work."""
+    federation = fedenv.Federation("FedWebShop-RankWrapper-v0", surface_k=200)
+    planned = repeated = 0
+    for client in range(40):
+        kernel = federation.kernel(client)
+        for position in federation.world.splits.of("val")[:8]:
+            session = kernel.begin(position, client)
+            actions = plan(session, 15)
+            planned += bool(actions)
+            repeated += len(actions) > 1 and actions[1].startswith("search")
+            assert all(session.act(action) for action in actions)
+            assert session.success == bool(actions)
+    assert planned > 310
+    assert repeated > 0
+
+
+def test_keyword_looks_at_options_and_price(tmp_path):
+    def colored(asin, name, price, *values):
+        return product(asin, name=name, pricing=price, customization_options=colors(*values))
+
+    wanted = {"instruction": "Find me oak desk", "instruction_attributes": ["oak"]}
+    records = [
+        colored("B0CHEAP", "oak desk oak desk", "$15", "Red"),
+        colored("B0DEAR", "oak desk and a lamp", "$500", "Blue", "Red"),
+        colored("B0RIGHT", "oak desk with a very long name indeed", "$15", "Blue"),
+        *(product(f"B0{i}", name="chair") for i in range(9)),
+    ]
+    folder = write_folder(tmp_path, records, {"B0RIGHT": wanted | {"attributes": ["oak"]}})
+    env = gym.make("FedWebShop-v0", data=folder, fields=["name"])
+    bought = {}
+    for name in ("first", "keyword"):
+        agent = agent_factory(name, FAMILY.agents)(env, np.random.default_rng(0))
+        page, info = env.reset(seed=0)
+        agent.reset(page, info)
+        ended = False
+        while not ended:
+            page, _, ended, _, info = env.step(agent.act(page, info))
+        bought[name] = env.unwrapped.episode.product
+    assert bought == {"first": 0, "keyword": 2}
 
 
 @pytest.mark.parametrize("env_id", list(fedenv.ENVIRONMENTS))

@@ -106,6 +106,29 @@ def test_the_pools_are_the_papers_in_their_order():
     assert federation.kernel(0, "reference").config.k1 == 9.0
 
 
+def test_the_field_pool_is_the_papers_in_its_order():
+    full = ("name", "Title", "description", "features", "BulletPoints")
+    assert (
+        *(full, ("name", "Title"), ("description",), ("BulletPoints",), ("features",)),
+        *(("name", "BulletPoints"), ("description", "features"), full[1:]),
+    ) == FIELD_SUBSETS
+    federation = Federation("FedWebShop-FieldSubset-v0", pool_size=8, fields=["name"])
+    for client in range(30):
+        kernel = federation.kernel(client)
+        assert kernel.config.fields == FIELD_SUBSETS[kernel.pool_index]
+    assert federation.kernel(0, "reference").config.fields == ("name",)
+
+
+def test_name_and_title_are_the_same_text_twice():
+    shop = Federation("FedWebShop-v0").world.shop
+    lengths = [
+        shop.pipeline(PipelineConfig(fields=fields)).scorer.postings.doc_lengths
+        for fields in (("name",), ("Title",), ("name", "Title"))
+    ]
+    assert lengths[0].tolist() == lengths[1].tolist()
+    assert lengths[2].tolist() == (2 * lengths[0]).tolist()
+
+
 def test_clients_of_one_pool_entry_share_a_scoring_view():
     federation = Federation("FedWebShop-BM25Reweight-v0")
     shop = federation.world.shop
