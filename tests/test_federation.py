@@ -165,6 +165,9 @@ def test_equal_arguments_give_equal_digests_and_others_do_not():
     base = make()
     assert make() == base
     assert make(partition={"name": "uniform"}, pool_size=4).digest == base.digest
+    assert make(k1=None, surface_k=None).digest == base.digest
+    assert make(random_prob=1).digest == make(random_prob=1.0).digest
+    assert make(b=0).digest == make(b=0.0).digest != base.digest
     changes = [{"num_clients": 8}, {"federation_seed": 1}, {"pool_size": 3}, {"surface_k": 200}]
     changes += [{"partition": {"name": "uniform", "min_tasks": 50}}, {"k1": 1.0}]
     changes += [{"split_by": "product"}]

@@ -64,7 +64,7 @@ class WebShopConfig:
 
     @classmethod
     def resolve(cls, variant: str, given: Mapping[str, Any]) -> WebShopConfig:
-        """Check the caller's knobs and fill in defaults.
+        """Check the caller's knobs and fill in defaults; None stands for the default.
 
         Raises:
             ConfigError: A knob is unknown, has the wrong type, or is out of range; the message
@@ -78,7 +78,13 @@ class WebShopConfig:
                     f"unknown argument {name!r}; legal here: {', '.join(COMMON_ARGUMENTS)}, "
                     f"and\n{_listing(legal)}"
                 )
-            _check_type(name, value, legal[name])
+            if value is not None:
+                _check_type(name, value, legal[name])
+        given = {
+            name: float(value) if name in _NUMBERS else value
+            for name, value in given.items()
+            if value is not None
+        }
         stages: dict[str, Any] = {
             name: tuple(given[name]) if name == "fields" else given[name]
             for name in ("fields", "tokenizer", "engine", "k1", "b", "search_return_n")
@@ -109,8 +115,8 @@ class WebShopConfig:
             "noun_tagger": self.noun_tagger,
             "observation_mode": self.observation_mode,
             "engine": reference.engine,
-            "k1": float(reference.k1),
-            "b": float(reference.b),
+            "k1": reference.k1,
+            "b": reference.b,
             "fields": list(reference.fields),
             "tokenizer": reference.tokenizer,
             "search_return_n": reference.search_return_n,
