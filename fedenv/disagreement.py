@@ -2,8 +2,8 @@
 
 A *probe* is what a family can ask any kernel (WebShop: a search), an *answer* what the kernel makes
 of it (the ranked products), a *measure* a number in [0, 1] for two kernels' answers to one probe.
-The family says what these are (:class:`Definition`, named by ``Family.disagreement``); who is asked,
-the sampling, the pairwise table and the report are the same for every family.
+The family says what these are (:class:`Definition`, named by ``Family.disagreement``); which
+kernels are asked, the sampling, the pairwise table and the report are the same for every family.
 """
 
 from __future__ import annotations
@@ -157,6 +157,12 @@ class Comparison:
         return [_mean(values) for values in zip(*self.values, strict=True)]
 
     @property
+    def not_unanimous(self) -> float:
+        """Share of the probes on which any two kernels differ."""
+        by_probe = zip(*self.values, strict=True)
+        return _mean([float(any(v != self.same for v in values)) for values in by_probe])
+
+    @property
     def mean(self) -> float:
         """Mean over pairs and probes."""
         return _mean([value for values in self.values for value in values])
@@ -256,6 +262,7 @@ def disagreement_report(
                 "same": measure.same,
                 "mean": _rounded(comparisons[measure.name].mean),
                 "reported": reported.get(measure.name),
+                "not_unanimous": _rounded(comparisons[measure.name].not_unanimous),
                 "per_probe": _spread(per_probe[measure.name]),
                 "matrix": [list(map(_rounded, line)) for line in comparisons[measure.name].matrix],
             }

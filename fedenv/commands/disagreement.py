@@ -114,10 +114,10 @@ def show_report(console: Console, content: Mapping[str, Any]) -> None:
             table.add_row(name, str(member["client_id"]), *cells)
         console.print(table)
         console.print()
+    one, many = content["probe_noun"]
     table = Table(title=f"All pairs of {len(members)} kernels of {content['env_id']}", box=None)
     table.add_column("measure", no_wrap=True)
-    probe = content["probe_noun"][0]
-    for name in ("mean", f"10–90 % of\n{content['probe_noun'][1]}", "paper\n(reported)"):
+    for name in ("mean", f"10–90 % of\n{many}", "not\nunanimous", "paper\n(reported)"):
         table.add_column(name, justify="right", no_wrap=True)
     for measure in content["measures"].values():
         spread, reported = measure["per_probe"], measure["reported"]
@@ -125,10 +125,15 @@ def show_report(console: Console, content: Mapping[str, Any]) -> None:
             measure["title"],
             f"{measure['mean']:.3f}",
             f"{spread['p10']:.2f}–{spread['p90']:.2f}",
+            f"{measure['not_unanimous']:.3f}",
             "–" if reported is None else f"≈ {reported:.2f}",
         )
     console.print(table)
-    console.print(f"The spread is that of each {probe}'s mean over the pairs.", style="dim")
+    console.print(
+        f"10–90 %: of each {one}'s mean over the pairs. Not unanimous: share of the {many} on "
+        "which any two kernels differ.",
+        style="dim",
+    )
 
 
 def _probes(content: Mapping[str, Any]) -> str:
