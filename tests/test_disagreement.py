@@ -13,9 +13,8 @@ from click.testing import CliRunner
 
 from fedenv import Federation, cli
 from fedenv.commands import report as report_module
+from fedenv.comparison import Comparison, Measure
 from fedenv.disagreement import (
-    Comparison,
-    Measure,
     ProbeSource,
     choose_members,
     disagreement_report,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fedenv import seeding
-from fedenv.disagreement import Measure, ProbeSource
+from fedenv.comparison import Measure
+from fedenv.disagreement import ProbeSource
 from fedenv.errors import ConfigError
 from fedenv.family import World
 from fedenv.webshop.actions import SEARCH, parse_action
