@@ -26,24 +26,39 @@ COMMANDS: Mapping[str, str] = {
     "replay": "fedenv.commands.replay:replay",
     "manifest": "fedenv.commands.manifest:manifest",
     "data": "fedenv.commands.data:data",
+    "report": "fedenv.commands.report:report",
 }
 ERROR_STATUS = 2
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported when they are asked for.
+
+    Args:
+        table: Names of the group's own commands and where they are, as ``module:attribute``.
+        entry_points_group: Entry-point group through which other packages add commands; where a
+            name is taken the group's own command wins.
+        **attributes: As ``click.Group``.
+    """
+
+    def __init__(
+        self, *, table: Mapping[str, str], entry_points_group: str, **attributes: Any
+    ) -> None:
+        super().__init__(**attributes)
+        self._table = table
+        self._entry_points_group = entry_points_group
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, the built-in ones first."""
-        return [*COMMANDS, *(name for name in _foreign_commands() if name not in COMMANDS)]
+        return [*self._table, *(name for name in self._foreign() if name not in self._table)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        if cmd_name in COMMANDS:
-            module, attribute = COMMANDS[cmd_name].split(":")
+        if cmd_name in self._table:
+            module, attribute = self._table[cmd_name].split(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        entry = _foreign_commands().get(cmd_name)
+        entry = self._foreign().get(cmd_name)
         return None if entry is None else _load(entry)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -54,15 +69,20 @@ class LazyGroup(click.Group):
             click.echo(f"Error: {error}", err=True)
             ctx.exit(ERROR_STATUS)
 
+    def _foreign(self) -> dict[str, EntryPoint]:
+        group = self._entry_points_group
+        return {entry.name: entry for entry in sorted(entry_points(group=group))}
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    entry_points_group=ENTRY_POINT_GROUP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="fedenv")
 def main() -> None:
     """Federated reinforcement learning of LLM agents: look at, play and evaluate environments."""
-
-
-def _foreign_commands() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in sorted(entry_points(group=ENTRY_POINT_GROUP))}
 
 
 def _load(entry: EntryPoint) -> click.Command:

@@ -108,6 +108,10 @@ class Family(Protocol):
     def agents(self) -> Mapping[str, str]:
         """Scripted agents by name, each as ``module:factory``."""
 
+    @property
+    def disagreement(self) -> str:
+        """What disagreement of kernels is here, as ``module:name`` (``fedenv.disagreement``)."""
+
     def stamp(self, data: str | None) -> Hashable:
         """Return what tells one state of the data from another without reading it."""
 

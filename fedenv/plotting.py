@@ -17,7 +17,8 @@ COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"),
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-_INK, _GRID = "#333333", "#E6E6E6"
+INK = "#333333"
+_GRID = "#E6E6E6"
 _WIDTH, _PANEL_HEIGHT = 7.2, 1.75
 _ROOM = 25
 _TICK_STEPS = (1, 2, 5, 10, 20, 50, 100, 500, 1000, 10_000, 100_000)
@@ -25,6 +26,25 @@ _TICK_STEPS = (1, 2, 5, 10, 20, 50, 100, 500, 1000, 10_000, 100_000)
 
 class MissingPlotting(FedEnvError):
     """Matplotlib is not installed."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure.
+
+    Args:
+        width: In inches.
+        height: In inches.
+
+    Raises:
+        MissingPlotting: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingPlotting(
+            "figures need matplotlib; install it with: pip install 'fedenv[plot]'"
+        ) from error
+    return Figure(figsize=(width, height), dpi=200)
 
 
 def client_figure(results: Mapping[str, Any]) -> Figure:
@@ -40,26 +60,20 @@ def client_figure(results: Mapping[str, Any]) -> Figure:
     Raises:
         MissingPlotting: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingPlotting(
-            "figures need matplotlib; install it with: pip install 'fedenv[plot]'"
-        ) from error
     environments = results["environments"]
-    figure = Figure(figsize=(_WIDTH, 0.6 + _PANEL_HEIGHT * len(environments)), dpi=200)
+    figure = new_figure(_WIDTH, 0.6 + _PANEL_HEIGHT * len(environments))
     figure.set_layout_engine("constrained", h_pad=0.06, hspace=0.04)
     panels = figure.subplots(len(environments), 1, squeeze=False)[:, 0]
     for axes, (env_id, environment) in zip(panels, environments.items(), strict=True):
         _panel(axes, env_id, environment)
-    panels[-1].set_xlabel("client", fontsize=9, color=_INK)
-    figure.supylabel("mean score on validation tasks", fontsize=9, color=_INK)
+    panels[-1].set_xlabel("client", fontsize=9, color=INK)
+    figure.supylabel("mean score on validation tasks", fontsize=9, color=INK)
     config = results["config"]
     figure.suptitle(
         f"Agent “{config['agent']}”: {len(config['clients'])} clients, "
         f"{config['episodes']} validation episodes per client and kernel",
         fontsize=10,
-        color=_INK,
+        color=INK,
     )
     return figure
 
@@ -99,7 +113,7 @@ def _panel(axes: Axes, env_id: str, environment: Mapping[str, Any]) -> None:
             [row["score"] for row in reference["clients"]],
             s=2.2 * size,
             marker="_",
-            color=_INK,
+            color=INK,
             linewidth=0.9,
             zorder=2,
             label="reference kernel",
@@ -172,7 +186,7 @@ def _name_clients(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 def _dress(axes: Axes) -> None:
     axes.set_ylim(-0.04, 1.04)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-    axes.tick_params(labelsize=7, color=_GRID, labelcolor=_INK)
+    axes.tick_params(labelsize=7, color=_GRID, labelcolor=INK)
     axes.grid(axis="y", color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
@@ -182,7 +196,7 @@ def _dress(axes: Axes) -> None:
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
         fontsize=7,
-        labelcolor=_INK,
+        labelcolor=INK,
         frameon=False,
         handletextpad=0.4,
         borderaxespad=0.2,

@@ -77,6 +77,11 @@ class WebShopFamily:
             "oracle": "fedenv.webshop.oracle:OracleAgent",
         }
 
+    @property
+    def disagreement(self) -> str:
+        """Searches, compared by their first results."""
+        return "fedenv.webshop.disagreement:DISAGREEMENT"
+
     def stamp(self, data: str | None) -> Hashable:
         """Return paths, sizes and times of the data files."""
         return find_files(data).stamp()
