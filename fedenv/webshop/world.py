@@ -11,6 +11,7 @@ from fedenv.webshop.catalog import load_catalog
 from fedenv.webshop.config import SPLIT_BY, WebShopConfig, legal_knobs
 from fedenv.webshop.files import find_files
 from fedenv.webshop.goals import GOAL_KINDS, build_goals
+from fedenv.webshop.lookalike_shop import with_lookalikes
 from fedenv.webshop.shop import Shop, ShopKernel, open_shop
 from fedenv.webshop.variants import VARIANTS, ClientPipeline, client_pipeline, pool_label
 
@@ -53,11 +54,13 @@ class WebShopWorld:
                 config.variant_knobs,
                 config.reference,
                 self.shop.catalog,
+                lambda pool: with_lookalikes(self.shop).pools[pool].digest,
                 config.goals,
                 client_id,
                 federation_seed,
             )
-        return ShopKernel(self.shop, client.config, config.observation_mode, client.pool_index)
+        shop = self.shop if client.config.added is None else with_lookalikes(self.shop)
+        return ShopKernel(shop, client.config, config.observation_mode, client.pool_index)
 
 
 class WebShopFamily:
