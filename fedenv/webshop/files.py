@@ -2,8 +2,9 @@
 
 A data set is ``items_shuffle<suffix>.json`` with ``items_ins_v2<suffix>.json`` of the same suffix,
 optionally ``items_human_ins<suffix>.json`` (or ``items_human_ins.json``) and
-``holdout_asins<suffix>.json`` (or ``holdout_asins.json``). ``lookalikes<suffix>.json`` holds products
-derived from them. Each may carry ``.gz``. The bundled catalog is such a folder too.
+``holdout_asins<suffix>.json`` (or ``holdout_asins.json``); ``lookalikes<suffix>.json`` (or
+``lookalikes.json``) is derived from them. Each may carry ``.gz``. The bundled catalog is such a
+folder too.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ class DataFiles:
             "holdout": self.holdout,
         }
         return {role: path for role, path in roles.items() if path is not None}
+
+    @property
+    def suffix(self) -> str:
+        """What stands behind ``items_shuffle`` in the name of the products' file."""
+        named = _PRODUCTS.fullmatch(self.products.name)
+        return named["suffix"] if named else ""
 
     def stamp(self) -> data.Stamp:
         """Return what tells one state of these files from another."""

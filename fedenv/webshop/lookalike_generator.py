@@ -119,9 +119,7 @@ def _generate_pool(
     )
 
 
-def _draft(
-    pool: str, target: Product, limit: float, values: _Vocabulary
-) -> Lookalike | str:
+def _draft(pool: str, target: Product, limit: float, values: _Vocabulary) -> Lookalike | str:
     """Draw one lookalike; return the reason where the target gets none."""
     path = ("webshop", "lookalikes", SEED, pool, target.asin)
     price: float | None = None

@@ -34,7 +34,7 @@ looks appears / size dimension / suitable fitting / everyday daily / wonderful d
 fabric cloth / picture photo / wash clean / easily readily / also likewise / every each /
 while whereas / women ladies / men gentlemen / kids children / set kit / stylish fashionable /
 """
-_SMALL_WORDS: Final = frozenset("a an the and so very that too just really".split())
+_SMALL_WORDS: Final = frozenset(("a", "an", "the", "and", "so", "very", "that", "too", "really"))
 _ADDED: Final = ("New", "Latest", "Upgraded", "Top Pick", "New Version", "2nd Edition")
 _WORD: Final = re.compile(r"([A-Za-z]+)([,.;:!]?)")
 

@@ -135,7 +135,15 @@ class Shop:
 
     def pipeline(self, config: PipelineConfig) -> Pipeline:
         """Return a pipeline; scoring views are shared by equal configurations."""
-        key = (config.kept, config.added, config.fields, config.tokenizer, config.engine, config.k1, config.b)
+        key = (
+            config.kept,
+            config.added,
+            config.fields,
+            config.tokenizer,
+            config.engine,
+            config.k1,
+            config.b,
+        )
         with self._lock:
             scorer = self._scorers.get(key)
             if scorer is None:
