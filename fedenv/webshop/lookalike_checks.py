@@ -71,8 +71,9 @@ class RewardCheck:
         lost = 0
         for goal in goals:
             wanted: dict[str, str] = {o[0]: o[1] for o in goal.options}
-            kept = {name: value for name, value in wanted.items() if name not in attacked}
-            others = replace(goal, options=tuple(kept.items()))
+            unchanged = {name: value for name, value in wanted.items() if name not in attacked}
+            kept = {n: v for n, v in unchanged.items() if v in lookalike.options.get(n, ())}
+            others = replace(goal, options=tuple(unchanged.items()))
             aims = tuple((name, value) for name, value in wanted.items() if name in attacked)
             aimed = replace(goal, options=aims)
             base = purchase_reward(target, goal, wanted, nouns, nouns)
@@ -130,8 +131,8 @@ def far_from_target(
                 continue
             target = catalog.position(lookalike.target)
             text = catalog.products[target].instruction or ""
-            scores = view.scores(tokenize(text, reference.tokenizer))
-            if not _near(scores, mask, target, first + i):
+            results, _ = view.top(tokenize(text, reference.tokenizer), len(documents))
+            if not _near(results, target, first + i):
                 found.add(i)
         if not found:
             return far
@@ -139,15 +140,12 @@ def far_from_target(
         mask[[first + i for i in found]] = False
 
 
-def _near(scores: np.ndarray, mask: np.ndarray, target: int, lookalike: int) -> bool:
-    if scores[lookalike] <= 0:
+def _near(results: np.ndarray, target: int, lookalike: int) -> bool:
+    """Tell whether a lookalike is near its target in a list of results, or near the top."""
+    places = np.flatnonzero(results == lookalike)
+    if not len(places):
         return False
-    rank = _rank(scores, mask, lookalike)
-    return rank <= TOP_RANKS or abs(rank - _rank(scores, mask, target)) <= MAX_DISTANCE
-
-
-def _rank(scores: np.ndarray, mask: np.ndarray, document: int) -> int:
-    """Return the 1-based rank of a document among those on sale, ties by document number."""
-    above = scores > scores[document]
-    above[:document] |= scores[:document] == scores[document]
-    return 1 + int(np.count_nonzero(above & mask))
+    if places[0] < TOP_RANKS:
+        return True
+    wanted = np.flatnonzero(results == target)
+    return len(wanted) > 0 and abs(int(places[0]) - int(wanted[0])) <= MAX_DISTANCE

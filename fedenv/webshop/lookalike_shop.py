@@ -45,7 +45,7 @@ def open_pools(files: DataFiles, catalog: Catalog) -> dict[str, LookalikePool]:
     for name, pool in opened.items():
         if not pool.products:
             _logger.warning(
-                "%s: no lookalikes in the pool %r; its clients have the reference shop",
+                "%s: the pool %r has no lookalikes; clients that get it have the reference shop",
                 files.products,
                 name,
             )
@@ -69,16 +69,21 @@ class LookalikeShop(Shop):
         self.pools = open_pools(base.files, base.catalog)
         products = (product for pool in self.pools.values() for product in pool.products)
         self.catalog = base.catalog.extend(products)
+        self._places: dict[str, slice] = {}
+        start = len(base.products)
+        for name, pool in self.pools.items():
+            self._places[name] = slice(start, start := start + len(pool.products))
         self._open()
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return with_lookalikes, (self._base,)
 
     def _on_sale(self, config: PipelineConfig) -> np.ndarray | None:
-        asins = self._base.catalog.asins if config.kept is None else config.kept
-        mask = self.catalog.mask(asins)
+        mask = self.catalog.mask(config.kept or ())
+        if config.kept is None:
+            mask[: len(self._base.products)] = True
         if config.added is not None:
-            mask |= self.catalog.mask([p.asin for p in self.pools[config.added.name].products])
+            mask[self._places[config.added.name]] = True
         return mask
 
 
