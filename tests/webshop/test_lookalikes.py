@@ -33,6 +33,7 @@ from fedenv.webshop.lookalike_texts import SYNONYMS, draw_edits
 from fedenv.webshop.lookalikes import POOLS, Edit, Lookalike, apply, dump, make_pool, read
 from fedenv.webshop.pipeline import FIELDS, PipelineConfig, Stock, index_document
 from fedenv.webshop.scoring import OkapiView
+from fedenv.webshop.session import ITEM_BUTTONS, ItemMenu
 from tests.conftest import colors, product, write_folder
 
 ENV_ID = "FedWebShop-Lookalike-v0"
@@ -298,7 +299,41 @@ def test_the_search_check_drops_what_is_far(desk):
     assert far_from_target(catalog, products[1:], lookalikes[1:]) == set()
 
 
+def test_the_search_check_repeats_without_what_it_drops(desk, monkeypatch):
+    """The last search, the one that all others pass, is that of the shop that ships."""
+    masks = []
+
+    class Recorder(OkapiView):
+        __slots__ = ()
+
+        def __init__(self, *args, mask, **kwargs):
+            masks.append(mask.copy())
+            super().__init__(*args, mask=mask, **kwargs)
+
+    monkeypatch.setattr("fedenv.webshop.lookalike_checks.OkapiView", Recorder)
+    near = Lookalike("price", "B0DESK", "near")
+    far = Lookalike("price", "B0DESK", "far", (Edit("name", 0, "oak desk", "green lamp"),))
+    products = [replace(apply(desk, far), features=()), apply(desk, near)]
+    assert far_from_target(desk, products, [far, near]) == {0}
+    assert [mask[-2:].tolist() for mask in masks] == [[True, True], [False, True]]
+
+
 # What the generator reports, and text changes.
+
+
+def test_new_values_can_be_clicked(tmp_path):
+    taken = ["Red", "Blue", "Teal"]
+    records = [product("B0DESK", name="oak desk", customization_options=colors(*taken))]
+    odd = ("Buy Now", "Search", "Gre]en\nx", " ", "< Prev", *taken)
+    records += [
+        product(f"B0{i}", name=f"chair {i}", customization_options=colors(*odd)) for i in range(40)
+    ]
+    catalog = load_catalog(find_files(write_folder(tmp_path, records, {"B0DESK": WANTED})))
+    (lookalike,) = generate(catalog)[1].lookalikes
+    menu = ItemMenu(apply(catalog, lookalike))
+    assert set(lookalike.options["color"]) == set(menu.groups)
+    assert len(menu.actions) == len(ITEM_BUTTONS) + 3
+    assert not set(menu.groups) & {value.lower() for value in (*odd, *taken)}
 
 
 def test_the_generator_says_why_a_target_has_none(tmp_path):
