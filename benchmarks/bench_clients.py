@@ -11,7 +11,7 @@ import sys
 
 ENV_IDS = (
     *("FedWebShop-v0", "FedWebShop-CatalogSplit-v0", "FedWebShop-FieldSubset-v0"),
-    *("FedWebShop-BM25Reweight-v0", "FedWebShop-RankWrapper-v0"),
+    *("FedWebShop-BM25Reweight-v0", "FedWebShop-Lookalike-v0", "FedWebShop-RankWrapper-v0"),
 )
 _CLIENTS = """
 import gc, sys, time, tracemalloc, gymnasium as gym, fedenv

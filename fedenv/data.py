@@ -1,6 +1,6 @@
 """Where data comes from: the files shipped in the wheel, or a folder of the user's.
 
-Only reading happens here; nothing is downloaded. A file may be plain JSON or gzip-compressed
+Nothing is downloaded. A file may be plain JSON or gzip-compressed
 (``.gz`` appended to its name). Every failure is a :class:`~fedenv.errors.DataError` that names the
 file and what to do about it.
 """
@@ -38,6 +38,21 @@ def read_bytes(path: Path) -> bytes:
         return gzip.decompress(raw) if path.suffix == ".gz" else raw
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); is the file complete?") from error
+
+
+def write_gzip(path: Path, content: bytes) -> None:
+    """Write a compressed file, replaced at once; equal contents give equal bytes.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
+        os.replace(draft, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error})") from error
 
 
 def parse_json(content: bytes, path: Path) -> Any:

@@ -8,6 +8,7 @@ protocols.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fedenv.tasks import TaskSplits
@@ -97,6 +98,25 @@ class World(Protocol):
         """Return a client's kernel; for None the reference kernel, which no variant changes."""
 
 
+@dataclass(frozen=True)
+class DerivedFile:
+    """A file that is made from a data set, with what there is to say about it.
+
+    Attributes:
+        name: File name, to be put beside the data; ends in ``.gz``.
+        content: What it holds, before compression.
+        counts: Rows of a table of what was made and what was not, and why.
+        report: Rows of a table of measurements.
+        note: How the measurements are to be read.
+    """
+
+    name: str
+    content: bytes
+    counts: tuple[Mapping[str, str], ...]
+    report: tuple[Mapping[str, str], ...]
+    note: str
+
+
 class Family(Protocol):
     """Opens worlds."""
 
@@ -120,6 +140,14 @@ class Family(Protocol):
 
         Raises:
             DataError: The data is broken; the message names file, record and field.
+        """
+
+    def derive_lookalikes(self, data: str | None) -> DerivedFile:
+        """Make the confusable products (or whatever the family has for them) of a data set.
+
+        Raises:
+            DataError: The data is broken.
+            ConfigError: The family has none.
         """
 
     def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> World:

@@ -59,6 +59,7 @@ ENVIRONMENTS: Mapping[str, EnvRow] = {
         _webshop("-CatalogSplit", "catalog-split", "which products the shop holds"),
         _webshop("-FieldSubset", "field-subset", "which product fields are indexed"),
         _webshop("-BM25Reweight", "bm25-reweight", "BM25's k1 and b"),
+        _webshop("-Lookalike", "lookalike", "which lookalikes of the targets are on sale"),
         _webshop("-RankWrapper", "rank-wrapper", "the order in which results are shown"),
     )
 }

@@ -130,6 +130,21 @@ def test_data_check(tmp_path):
     assert "no such folder" in fed("data", "check", tmp_path / "no", status=2).stderr
 
 
+def test_data_lookalikes(tmp_path):
+    plain = fed("data", "lookalikes", "--out", tmp_path / "new").output
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["lookalikes_bundled.json.gz"]
+    assert "not eligible: no color option" in plain
+    assert "411" in plain
+    assert "paper" not in plain
+    text = fed("data", "lookalikes", "--report").output
+    for word in ("-0.248", "-0.42", "-0.38", "-0.35", "-0.46", "1 / (attributes + options + 1)"):
+        assert word in text
+    (tmp_path / "file").write_text("")
+    where = tmp_path / "file" / "below"
+    assert "cannot be written" in fed("data", "lookalikes", "--out", where, status=2).stderr
+    assert "no such folder" in fed("data", "lookalikes", tmp_path / "no", status=2).stderr
+
+
 def test_evaluate(tmp_path):
     arguments = ("evaluate", "--envs", f"FedWebShop-v0,{RANK}", "--agent", "first", "--clients")
     arguments += ("0-1,4", "--num-clients", 6, "--episodes", 1, "--out", tmp_path / "o")

@@ -32,7 +32,7 @@ def test_pool_assignment_is_the_papers():
     assert [of_eight[i] for i in range(8)] == [11, 8, 15, 13, 10, 12, 17, 14]
 
 
-@pytest.mark.parametrize("suffix", ["FieldSubset", "BM25Reweight", "RankWrapper"])
+@pytest.mark.parametrize("suffix", ["FieldSubset", "BM25Reweight", "Lookalike", "RankWrapper"])
 def test_manifests_hold_the_papers_pool_assignment(suffix):
     manifest = Federation(f"FedWebShop-{suffix}-v0").manifest()
     counts = Counter(client["pool_index"] for client in manifest["clients"])
@@ -221,5 +221,6 @@ GOLDEN_DIGESTS = {
     "FedWebShop-CatalogSplit-v0": "1b685eb4c3a53352",
     "FedWebShop-FieldSubset-v0": "f7ba908ad9b06348",
     "FedWebShop-BM25Reweight-v0": "ba04c8ca9882500d",
+    "FedWebShop-Lookalike-v0": "ddf42f36838dbc56",
     "FedWebShop-RankWrapper-v0": "0a4deb037f202843",
 }

@@ -1,22 +1,22 @@
-"""``fedenv data``: look at data before anything runs on it."""
+"""``fedenv data``: look at data before anything runs on it, and make what is derived from it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import click
+from rich.console import Console
 from rich.table import Table
 
 from fedenv.commands.common import make_console, printable
+from fedenv.data import write_gzip
 from fedenv.registration import ENVIRONMENTS
 
-
-@click.group()
-def data() -> None:
-    """Look at data."""
+folder_argument = click.argument("folder", required=False, metavar="[DIR]")
 
 
-@data.command()
-@click.argument("folder", required=False, metavar="[DIR]")
-@click.option(
+family_option = click.option(
     "--env",
     "env_id",
     type=click.Choice(list(ENVIRONMENTS)),
@@ -24,6 +24,16 @@ def data() -> None:
     help="An id of the family whose data it is.",
     show_default=True,
 )
+
+
+@click.group()
+def data() -> None:
+    """Look at data, and make what is derived from it."""
+
+
+@data.command()
+@folder_argument
+@family_option
 def check(folder: str | None, env_id: str) -> None:
     """Load the data of DIR (the bundled data without it) and count what is there."""
     content = ENVIRONMENTS[env_id].load_family().describe_data(folder)
@@ -32,4 +42,35 @@ def check(folder: str | None, env_id: str) -> None:
     table.columns[1].justify = "right"
     for name, value in content.items():
         table.add_row(name, printable(console, str(value)))
+    console.print(table)
+
+
+@data.command()
+@folder_argument
+@family_option
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Write the file into DIR."
+)
+@click.option("--report", is_flag=True, help="Show what buying them costs, beside the paper.")
+def lookalikes(folder: str | None, env_id: str, out: Path | None, report: bool) -> None:
+    """Make the lookalikes of the data of DIR (the bundled data without it) and count them.
+
+    Put the file beside the data, and the Lookalike variant reads it; without one the variant makes
+    the same lookalikes when it is opened.
+    """
+    derived = ENVIRONMENTS[env_id].load_family().derive_lookalikes(folder)
+    console = make_console()
+    _show(console, derived.counts)
+    if report:
+        _show(console, derived.report)
+        console.print(derived.note)
+    if out is not None:
+        write_gzip(out / derived.name, derived.content)
+        console.print(printable(console, f"wrote {out / derived.name}"), soft_wrap=True)
+
+
+def _show(console: Console, rows: Sequence[Mapping[str, str]]) -> None:
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(printable(console, value) for value in row.values()))
     console.print(table)

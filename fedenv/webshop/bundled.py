@@ -7,14 +7,13 @@ under ``vocabulary/``. Nothing at run time imports this module.
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
+from fedenv.data import write_gzip
 from fedenv.webshop.bundled_text import (
     Draw,
     Product,
@@ -381,12 +380,9 @@ def _dump(value: object) -> bytes:
 
 def write(folder: Path) -> None:
     """Write the files in the form in which they are shipped, each replaced at once."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in generate().items():
         target = folder / f"{name}.gz"
-        draft = folder / f".{name}.gz.part"
-        draft.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
-        os.replace(draft, target)
+        write_gzip(target, content)
         _LOG.info("wrote %s: %d bytes of JSON", target, len(content))
 
 

@@ -8,14 +8,14 @@ stream named by the product, so it is the same in every process.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from fedenv import seeding
-from fedenv.errors import ConfigError
+from fedenv.errors import ConfigError, DataError
 from fedenv.webshop.files import DataFiles
 from fedenv.webshop.records import RecordReader, Row
 
@@ -96,6 +96,28 @@ class Catalog:
     def asins(self) -> tuple[str, ...]:
         """Product codes in catalog order."""
         return tuple(product.asin for product in self.products)
+
+    def extend(self, products: Iterable[Product]) -> Catalog:
+        """Return the catalog with further products behind its own, whose indices stay.
+
+        The digest stays that of the data: the added products are named where they are sold.
+
+        Args:
+            products: What is added; each gets the next free index.
+
+        Raises:
+            DataError: A code is there already.
+        """
+        added: list[Product] = []
+        taken = set(self.asins)
+        for product in products:
+            if product.asin in taken:
+                raise DataError(
+                    f"product {product.asin!r} is in the catalog already; every code must be new"
+                )
+            taken.add(product.asin)
+            added.append(replace(product, index=len(self.products) + len(added)))
+        return replace(self, products=(*self.products, *added))
 
     def targets(self, goals: str = "synthetic") -> tuple[str, ...]:
         """Return the codes of the products that carry an instruction; every client keeps them.

@@ -18,10 +18,11 @@ class WebShopEnv(FedTextEnv):
     ## Client model
     A shop is a pipeline of four stages: catalog (what is sold), index (which fields are searchable,
     and how they are tokenised), scoring (BM25 with k1 and b) and rendering (the order in which
-    results are shown, and the page text). Each variant changes one stage per client; which change a
-    client gets depends on ``federation_seed`` and ``client_id`` alone (paper, Section 3.2 and
-    Appendix I). A client also has its own training tasks, assigned by ``partition``. ``val`` and
-    ``test`` are the same for all clients and run in the unperturbed reference shop by default.
+    results are shown, and the page text). Each variant changes one stage per client (added products
+    also change the statistics of scoring); which change a client gets depends on
+    ``federation_seed`` and ``client_id`` alone (paper, Section 3.2 and Appendix I). A client also
+    has its own training tasks, assigned by ``partition``. ``val`` and ``test`` are the same for all
+    clients and run in the unperturbed reference shop by default.
 
     ## Action space
     ``UnicodeText``: ``search[words]`` on every page, ``click[label]`` on what the page offers (the
@@ -74,14 +75,14 @@ class WebShopEnv(FedTextEnv):
     | ``fields`` | all five | ``name``, ``Title``, ``description``, ``features``, ``BulletPoints`` |
     | ``tokenizer`` | ``"word"`` | ``"whitespace"`` |
     | ``search_return_n`` | 200 | results of a search at most |
-    | ``pool_size`` | 4 | pool variants: number of configurations (up to 8, rank rules up to 4) |
+    | ``pool_size`` | 4 | pool variants: configurations, up to 8 (lookalikes and rank rules: 4) |
     | ``env_div``, ``keep_ratio`` | 1.0, 0.7 | Catalog Split |
     | ``surface_k``, ``shuffle_k``, ``random_prob`` | 10, 50, 0.5 | Rank Wrapper |
 
     ## Registered ids
     ``FedWebShop-v0`` (nothing differs), ``FedWebShop-CatalogSplit-v0`` (stage 1),
     ``FedWebShop-FieldSubset-v0`` (stage 2), ``FedWebShop-BM25Reweight-v0`` (stage 3),
-    ``FedWebShop-RankWrapper-v0`` (stage 4).
+    ``FedWebShop-Lookalike-v0`` (stages 1 and 3), ``FedWebShop-RankWrapper-v0`` (stage 4).
 
     ## Version history
     * v0: first version; may change without a bump until fedenv 0.1.0.

@@ -2,8 +2,9 @@
 
 A data set is ``items_shuffle<suffix>.json`` with ``items_ins_v2<suffix>.json`` of the same suffix,
 optionally ``items_human_ins<suffix>.json`` (or ``items_human_ins.json``) and
-``holdout_asins<suffix>.json`` (or ``holdout_asins.json``). Each may carry ``.gz``. The bundled
-catalog is such a folder too.
+``holdout_asins<suffix>.json`` (or ``holdout_asins.json``); ``lookalikes<suffix>.json`` (or
+``lookalikes.json``) is derived from them. Each may carry ``.gz``. The bundled catalog is such a
+folder too.
 """
 
 from __future__ import annotations
@@ -23,16 +24,20 @@ _PRODUCTS = re.compile(r"items_shuffle(?P<suffix>.*)\.json(\.gz)?")
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Paths of one data set; ``human`` and ``holdout`` are None where there is no such file."""
+    """Paths of one data set; the last three are None where there is no such file.
+
+    The lookalikes are derived from the others and no part of the digest of the data.
+    """
 
     products: Path
     instructions: Path
     human: Path | None
     holdout: Path | None
+    lookalikes: Path | None = None
 
     @property
     def present(self) -> dict[str, Path]:
-        """Role of each file that exists, and its path."""
+        """Role of each file of the data that exists, and its path."""
         roles = {
             "products": self.products,
             "instructions": self.instructions,
@@ -41,9 +46,16 @@ class DataFiles:
         }
         return {role: path for role, path in roles.items() if path is not None}
 
+    @property
+    def suffix(self) -> str:
+        """What stands behind ``items_shuffle`` in the name of the products' file."""
+        named = _PRODUCTS.fullmatch(self.products.name)
+        return named["suffix"] if named else ""
+
     def stamp(self) -> data.Stamp:
         """Return what tells one state of these files from another."""
-        return data.stamp(list(self.present.values()))
+        derived = [self.lookalikes] if self.lookalikes else []
+        return data.stamp([*self.present.values(), *derived])
 
     def read(self) -> tuple[dict[str, Any], str]:
         """Return the JSON value of each file by role, and the digest of their contents."""
@@ -108,4 +120,10 @@ def _files_of(folder: Path, suffix: str) -> DataFiles:
             f"{folder}: expected items_shuffle{suffix}.json and items_ins_v2{suffix}.json; "
             f"missing: {'items_shuffle' if products is None else 'items_ins_v2'}{suffix}.json"
         )
-    return DataFiles(products, instructions, optional("items_human_ins"), optional("holdout_asins"))
+    return DataFiles(
+        products,
+        instructions,
+        optional("items_human_ins"),
+        optional("holdout_asins"),
+        optional("lookalikes"),
+    )

@@ -25,11 +25,25 @@ STAGES = ("catalog", "index", "scoring", "rendering")
 
 
 @dataclass(frozen=True)
+class Stock:
+    """Products that a shop holds besides those of the data.
+
+    Attributes:
+        name: What they are called in the shop's assets.
+        digest: Name of their content.
+    """
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class PipelineConfig:
     """What the four stages of one client do.
 
     Attributes:
         kept: Codes of the products that the shop holds, in catalog order; None for all.
+        added: Products that the shop holds besides; None for none.
         fields: Indexed fields in order, from ``FIELDS``.
         tokenizer: ``"word"`` or ``"whitespace"``.
         engine: ``"okapi"``.
@@ -44,6 +58,7 @@ class PipelineConfig:
     """
 
     kept: tuple[str, ...] | None = None
+    added: Stock | None = None
     fields: tuple[str, ...] = FIELDS
     tokenizer: str = "word"
     engine: str = "okapi"
@@ -76,8 +91,11 @@ class PipelineConfig:
         rank: dict[str, object] = {"kind": self.rank.kind}
         if self.rank.kind != "default":
             rank |= {**asdict(self.rank), "client_seed": self.client_seed}
+        catalog: object = None if self.kept is None else digest_lines(self.kept)
+        if self.added is not None:
+            catalog = {"kept": catalog, "added": self.added.digest}
         stages = {
-            "catalog": None if self.kept is None else digest_lines(self.kept),
+            "catalog": catalog,
             "index": {"fields": self.fields, "tokenizer": self.tokenizer},
             "scoring": {
                 "engine": self.engine,

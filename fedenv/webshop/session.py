@@ -60,12 +60,12 @@ class ItemMenu:
     def __init__(self, product: Product) -> None:
         self.groups: dict[str, str] = {}
         for name, values in product.options.items():
-            self.groups.update((v, name) for v in values if v and v not in _RESERVED)
+            self.groups.update((v, name) for v in values if v and v not in RESERVED_LABELS)
         options = (click(value) for value in self.groups if is_clickable(value))
         self.actions = (*map(click, ITEM_BUTTONS), *options)
 
 
-_RESERVED = frozenset((*ITEM_BUTTONS, SEARCH))
+RESERVED_LABELS = frozenset((*ITEM_BUTTONS, SEARCH))
 
 
 class Session:

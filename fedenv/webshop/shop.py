@@ -37,6 +37,7 @@ class Shop:
 
     def __init__(self, files: DataFiles, goals: str, noun_tagger: str) -> None:
         self._arguments = (files, goals, noun_tagger)
+        self.files = files
         self.catalog: Catalog = load_catalog(files)
         self.goal_kind = goals
         self.goals: tuple[Goal, ...] = build_goals(self.catalog, goals)
@@ -48,6 +49,10 @@ class Shop:
             )
             raise ConfigError(f"{files.products}: the data set has no {goals} goals; {hint}")
         self.tagger = get_tagger(noun_tagger)
+        self._open()
+
+    def _open(self) -> None:
+        """Start with empty caches for the products of the catalog."""
         self._nouns: dict[int, tuple[str, ...]] = {}
         self._menus: dict[int, ItemMenu] = {}
         self._links = [click(asin.lower()) for asin in self.catalog.asins]
@@ -130,7 +135,15 @@ class Shop:
 
     def pipeline(self, config: PipelineConfig) -> Pipeline:
         """Return a pipeline; scoring views are shared by equal configurations."""
-        key = (config.kept, config.fields, config.tokenizer, config.engine, config.k1, config.b)
+        key = (
+            config.kept,
+            config.added,
+            config.fields,
+            config.tokenizer,
+            config.engine,
+            config.k1,
+            config.b,
+        )
         with self._lock:
             scorer = self._scorers.get(key)
             if scorer is None:
@@ -142,8 +155,12 @@ class Shop:
         if index is None:
             documents = [index_document(product) for product in self.products]
             index = self._indices[config.tokenizer] = FieldIndex.build(documents, config.tokenizer)
-        mask = None if config.kept is None else self.catalog.mask(config.kept)
+        mask = self._on_sale(config)
         return OkapiView(index.postings(config.fields), k1=config.k1, b=config.b, mask=mask)
+
+    def _on_sale(self, config: PipelineConfig) -> np.ndarray | None:
+        """Return which products a pipeline's shop holds, boolean; None for all."""
+        return None if config.kept is None else self.catalog.mask(config.kept)
 
 
 class ShopKernel:

@@ -5,14 +5,15 @@ Source: paper, Section 3.2 and Appendix I; the pools and their order are the pap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fedenv import seeding
 from fedenv.errors import ConfigError
 from fedenv.webshop.catalog import Catalog, catalog_split
-from fedenv.webshop.pipeline import FIELDS, PipelineConfig
+from fedenv.webshop.lookalikes import POOLS
+from fedenv.webshop.pipeline import FIELDS, PipelineConfig, Stock
 from fedenv.webshop.rendering import RANK_RULES, RankRule
 
 FIELD_SUBSETS = (
@@ -78,6 +79,12 @@ VARIANTS: Mapping[str, Variant] = {
             knobs={"pool_size": 4},
         ),
         Variant(
+            "lookalike",
+            "catalog",
+            pool=tuple({"lookalikes": name} for name in POOLS),
+            knobs={"pool_size": 4},
+        ),
+        Variant(
             "rank-wrapper",
             "rendering",
             pool=tuple({"kind": kind} for kind in RANK_RULES),
@@ -100,6 +107,7 @@ def client_pipeline(
     knobs: Mapping[str, Any],
     reference: PipelineConfig,
     catalog: Catalog,
+    lookalike_digest: Callable[[str], str],
     goals: str,
     client_id: int,
     federation_seed: int,
@@ -111,6 +119,7 @@ def client_pipeline(
         knobs: The variant's knobs, resolved.
         reference: The unperturbed pipeline; stages that the variant leaves alone come from it.
         catalog: The products.
+        lookalike_digest: Returns the name of the content of a pool of lookalikes.
         goals: Kind of goals, which decides the targets of Catalog Split.
         client_id: 0-based client index.
         federation_seed: The paper's seed sigma_0.
@@ -130,6 +139,9 @@ def client_pipeline(
         return ClientPipeline(None, reference)
     index = seeding.pool_index(client_id, knobs["pool_size"], federation_seed)
     change = variant.pool[index]
+    if variant.name == "lookalike":
+        pool = change["lookalikes"]
+        return ClientPipeline(index, replace(reference, added=Stock(pool, lookalike_digest(pool))))
     if variant.name == "rank-wrapper":
         windows = {name: knobs[name] for name in ("surface_k", "shuffle_k", "random_prob")}
         seed = seeding.client_seed(client_id, federation_seed)

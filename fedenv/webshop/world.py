@@ -6,11 +6,14 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fedenv.family import DerivedFile
 from fedenv.tasks import TaskSplits
 from fedenv.webshop.catalog import load_catalog
 from fedenv.webshop.config import SPLIT_BY, WebShopConfig, legal_knobs
 from fedenv.webshop.files import find_files
 from fedenv.webshop.goals import GOAL_KINDS, build_goals
+from fedenv.webshop.lookalike_report import derive
+from fedenv.webshop.lookalike_shop import with_lookalikes
 from fedenv.webshop.shop import Shop, ShopKernel, open_shop
 from fedenv.webshop.variants import VARIANTS, ClientPipeline, client_pipeline, pool_label
 
@@ -53,11 +56,13 @@ class WebShopWorld:
                 config.variant_knobs,
                 config.reference,
                 self.shop.catalog,
+                lambda pool: with_lookalikes(self.shop).pools[pool].digest,
                 config.goals,
                 client_id,
                 federation_seed,
             )
-        return ShopKernel(self.shop, client.config, config.observation_mode, client.pool_index)
+        shop = self.shop if client.config.added is None else with_lookalikes(self.shop)
+        return ShopKernel(shop, client.config, config.observation_mode, client.pool_index)
 
 
 class WebShopFamily:
@@ -96,6 +101,7 @@ class WebShopFamily:
             "… with an instruction": len(catalog.targets()),
             "… with instructions by people": len(catalog.targets("human")),
             "… held out": len(catalog.holdout),
+            "lookalikes": files.lookalikes.name if files.lookalikes else "made when needed",
             "synthetic goals": len(build_goals(catalog, "synthetic")),
             "human goals": len(build_goals(catalog, "human")),
         }
@@ -105,6 +111,10 @@ class WebShopFamily:
                 sizes = {name: len(part) for name, part in shop.splits(split_by).positions.items()}
                 counts[f"{kind} goals split by {split_by}"] = str(sizes)[1:-1].replace("'", "")
         return {**counts, "digest": catalog.digest}
+
+    def derive_lookalikes(self, data: str | None) -> DerivedFile:
+        """Make the pools of the Lookalike variant for a data set."""
+        return derive(find_files(data))
 
     def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> WebShopWorld:
         """Open the bundled catalog or a folder in the public format."""

@@ -108,6 +108,21 @@ def test_variants_make_a_difference():
     assert score("FedWebShop-v0") - score("FedWebShop-FieldSubset-v0") > 0.05
 
 
+def test_lookalikes_catch_who_does_not_look():
+    """``first`` loses score to lookalikes, and ``keyword`` loses less than it does."""
+
+    def loss(agent):
+        clients = {"clients": range(100), "episodes": 2, "split": "val"}
+        own = run("FedWebShop-Lookalike-v0", agent, **clients, kernel="client")
+        reference = run("FedWebShop-Lookalike-v0", agent, **clients, kernel="reference")
+        return np.subtract(reference, own)
+
+    first, keyword = loss("first"), loss("keyword")
+    assert first[0] > 0.02
+    assert first[1] > 0.08
+    assert (keyword < first).all()
+
+
 PAGE = "WebShop [SEP] Instruction: [SEP] {} [SEP] Search"
 
 
