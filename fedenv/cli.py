@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "fedenv.commands.replay:replay",
     "manifest": "fedenv.commands.manifest:manifest",
     "data": "fedenv.commands.data:data",
+    "serve": "fedenv.commands.serve:serve",
 }
 ERROR_STATUS = 2
 

@@ -1,0 +1,100 @@
+"""Takes the pictures of docs/shop.md: serves the shop on a free port and shops in Chromium.
+
+Needs the extras ``web`` and ``dev``, and the programs ``chromium`` and ``chromedriver``::
+
+    python docs/screenshots.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import gymnasium
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from fedenv.shopsite import create_app
+from fedenv.shopsite.server import ShopServer
+from fedenv.shopsite.visit import Visit
+from fedenv.webshop.oracle import plan
+from fedenv.webshop.session import Session
+
+ENV_ID, CLIENT, SEED, STEP_LIMIT = "FedWebShop-RankWrapper-v0", 7, 11, 15
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--no-first-run", "--hide-scrollbars"),
+)
+
+
+def make_env() -> gymnasium.Env[str, str]:
+    """Return the environment of the pictures; its episodes follow from a fixed seed."""
+    env = gymnasium.make(ENV_ID, client_id=CLIENT)
+    env.reset(seed=SEED)
+    return env
+
+
+def open_browser(profile: str, width: int, height: int, dark: bool = False) -> webdriver.Chrome:
+    """Return a headless Chromium that talks to nobody but the page."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    flags = [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
+    if dark:
+        flags.append("--force-dark-mode")
+    for flag in flags:
+        options.add_argument(flag)
+    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+
+
+def press(browser: webdriver.Chrome, action: str) -> None:
+    """Do what an action says, with the page's own controls."""
+    name, argument = action[:-1].split("[", 1)
+    if name == "search":
+        field = browser.find_element(By.NAME, "query")
+        field.clear()
+        field.send_keys(argument)
+        field.submit()
+        return
+    buttons = browser.find_elements(By.NAME, "action")
+    next(b for b in buttons if b.get_attribute("value") == action).click()
+
+
+def main(folder: Path, width: int = 1200, height: int = 800, dark: bool = False) -> None:
+    """Shop once as the oracle would, with a look around, and keep a picture of each page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    app = create_app(make_env)
+    server = ShopServer(app, port=0)
+    threading.Thread(target=server.run, daemon=True).start()
+    twin = Visit(make_env())
+    session = twin.inner.episode
+    assert isinstance(session, Session)
+    actions = plan(session, STEP_LIMIT)
+    with tempfile.TemporaryDirectory() as profile:
+        browser = open_browser(profile, width, height, dark)
+
+        def keep(name: str) -> None:
+            browser.save_screenshot(str(folder / f"shop-{name}.png"))
+
+        browser.get(server.url)
+        assert browser.find_element(By.ID, "seed").text == str(session.episode_seed)
+        keep("search")
+        words = [word for word in session.goal.instruction.split() if word.isalpha()][2:7]
+        press(browser, f"search[{' '.join(words)}]")
+        keep("results")
+        for number, action in enumerate(actions):
+            press(browser, action)
+            if number == len(actions) - 2:
+                keep("item")
+                press(browser, "click[features]")
+                keep("features")
+                press(browser, "click[< prev]")
+        keep("score")
+        browser.quit()
+    server.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "images")
