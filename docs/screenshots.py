@@ -16,6 +16,9 @@ import gymnasium
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
 from fedenv.shopsite import create_app
 from fedenv.shopsite.server import ShopServer
@@ -24,6 +27,8 @@ from fedenv.webshop.oracle import plan
 from fedenv.webshop.session import Session
 
 ENV_ID, CLIENT, SEED, STEP_LIMIT = "FedWebShop-RankWrapper-v0", 7, 11, 15
+PATIENCE = 20.0  # seconds
+CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run", "--hide-scrollbars"),
@@ -40,29 +45,30 @@ def make_env() -> gymnasium.Env[str, str]:
 def open_browser(profile: str, width: int, height: int, dark: bool = False) -> webdriver.Chrome:
     """Return a headless Chromium that talks to nobody but the page."""
     options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = CHROMIUM
     flags = [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
     if dark:
         flags.append("--force-dark-mode")
     for flag in flags:
         options.add_argument(flag)
-    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    return webdriver.Chrome(options=options, service=Service(DRIVER))
 
 
 def press(browser: webdriver.Chrome, action: str) -> None:
-    """Do what an action says, with the page's own controls."""
+    """Do what an action says, with the page's own controls, and wait for the next page."""
+    page = browser.find_element(By.TAG_NAME, "main")
     name, argument = action[:-1].split("[", 1)
     if name == "search":
         field = browser.find_element(By.NAME, "query")
         field.clear()
-        field.send_keys(argument)
-        field.submit()
-        return
-    buttons = browser.find_elements(By.NAME, "action")
-    next(b for b in buttons if b.get_attribute("value") == action).click()
+        field.send_keys(argument, Keys.ENTER)
+    else:
+        buttons = browser.find_elements(By.CSS_SELECTOR, "button[name=action]")
+        next(b for b in buttons if b.get_attribute("value") == action).click()
+    WebDriverWait(browser, PATIENCE).until(staleness_of(page))
 
 
-def main(folder: Path, width: int = 1200, height: int = 800, dark: bool = False) -> None:
+def main(folder: Path, width: int = 1200, height: int = 1000, dark: bool = False) -> None:
     """Shop once as the oracle would, with a look around, and keep a picture of each page."""
     folder.mkdir(parents=True, exist_ok=True)
     app = create_app(make_env)
@@ -81,8 +87,8 @@ def main(folder: Path, width: int = 1200, height: int = 800, dark: bool = False)
         browser.get(server.url)
         assert browser.find_element(By.ID, "seed").text == str(session.episode_seed)
         keep("search")
-        words = [word for word in session.goal.instruction.split() if word.isalpha()][2:7]
-        press(browser, f"search[{' '.join(words)}]")
+        target = session.shop.products[session.goal.product]
+        press(browser, f"search[{target.query}]")
         keep("results")
         for number, action in enumerate(actions):
             press(browser, action)

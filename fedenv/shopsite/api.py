@@ -13,7 +13,8 @@ request                 body or query                   answer
 
 All fields of ``reset`` may be left out; with ``session`` the same session starts its next episode.
 An error is ``{"error": {"status": …, "message": …}}`` with status 400 (the request has another
-form), 404 (no such session), 410 (closed or expired), 413 (too large), 415 (not JSON) or 503 (full).
+form), 404 (no such session), 410 (closed or expired), 413 (too large), 415 (not JSON) or 503
+(full).
 """
 
 from __future__ import annotations

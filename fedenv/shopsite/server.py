@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 from fedenv.errors import ConfigError
@@ -55,25 +56,21 @@ class ShopServer:
             )
         # More requests than threads wait in a queue, which is fine and not worth a warning each.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-        try:
-            self._server: Any = create_server(
-                app,
-                host=host,
-                port=port,
-                threads=THREADS,
-                connection_limit=CONNECTIONS,
-                max_request_body_size=MAX_REQUEST_BYTES,
-                asyncore_use_poll=True,
-                ident=None,
-            )
-        except (OSError, OverflowError, ValueError) as error:
-            raise ConfigError(
-                f"cannot listen on {host!r}, port {port}: {error}; choose another --host or --port "
-                "(0 takes a free one)"
-            ) from error
+        listener = _listen(host, port)
         self.host = host
-        listening = getattr(self._server, "effective_listen", None)
-        self.port = int(listening[0][1] if listening else self._server.effective_port)
+        self.port = int(listener.getsockname()[1])
+        self._running = False
+        self._channels: dict[int, Any] = {}
+        self._server: Any = create_server(
+            app,
+            map=self._channels,
+            sockets=[listener],
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            max_request_body_size=MAX_REQUEST_BYTES,
+            asyncore_use_poll=True,
+            ident=None,
+        )
 
     @property
     def url(self) -> str:
@@ -83,8 +80,45 @@ class ShopServer:
 
     def run(self) -> None:
         """Serve until interrupted or closed."""
-        self._server.run()
+        self._running = True
+        try:
+            self._server.run()
+        finally:
+            self._running = False
+            self._free()
 
     def close(self) -> None:
-        """Stop serving."""
-        self._server.close()
+        """Stop serving; another thread's ``run`` returns soon. Open connections are cut."""
+        if self._running:
+            self._server.trigger.pull_trigger(self._cut)  # runs in the thread of ``run``
+        else:
+            self._free()
+
+    def _free(self) -> None:
+        self._cut()
+        self._server.task_dispatcher.shutdown()
+
+    def _cut(self) -> None:
+        for channel in list(self._channels.values()):
+            channel.close()
+        self._channels.clear()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(CONNECTIONS)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ConfigError(
+            f"cannot listen on {host!r}, port {port}: {error}; choose another --host or --port "
+            "(0 takes a free one)"
+        ) from error
+    return listener
