@@ -14,10 +14,10 @@ from pathlib import Path
 
 import gymnasium
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from fedenv.shopsite import create_app
@@ -65,7 +65,9 @@ def press(browser: webdriver.Chrome, action: str) -> None:
     else:
         buttons = browser.find_elements(By.CSS_SELECTOR, "button[name=action]")
         next(b for b in buttons if b.get_attribute("value") == action).click()
-    WebDriverWait(browser, PATIENCE).until(staleness_of(page))
+    # While the page changes, the driver may answer anything.
+    wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=[WebDriverException])
+    wait.until(lambda browser: browser.find_element(By.TAG_NAME, "main") != page)
 
 
 def main(folder: Path, width: int = 1200, height: int = 1000, dark: bool = False) -> None:
