@@ -95,7 +95,7 @@ def test_a_purchase_scores_as_in_the_text_environment(browser, visit, env_id):
     assert score(browser) == reward == info["score"]
     # Then the same task again, as one who knows: a full score.
     browser.find_element("css selector", "button[value=again]").click()
-    screenshots.WebDriverWait(browser, 20).until(lambda b: b.find_elements("name", "query"))
+    screenshots.WebDriverWait(browser, 20, 0.05).until(lambda b: b.find_elements("name", "query"))
     twin.reset(seed=int(text(browser, "#seed")))
     for action in right:
         screenshots.press(browser, action)
