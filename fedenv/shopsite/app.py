@@ -60,6 +60,7 @@ def create_app(
     store = SessionStore(limits or Limits(), clock)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # as the environment orders them
     app.extensions["fedenv.sessions"] = store
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(api_blueprint(store, make_env, description))

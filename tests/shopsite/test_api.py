@@ -47,8 +47,10 @@ def same_walks(remote, local, seed, episodes=3, steps=12):
         for _ in range(steps):
             action = walk(rng, info, words)
             outcome = remote.step(action)
-            assert outcome == local.step(action)
+            expected = local.step(action)
+            assert outcome == expected
             info = outcome[-1]
+            assert list(info) == list(expected[-1])
             assert [type(part) for part in outcome] == [str, float, bool, bool, dict]
             if outcome[2] or outcome[3]:
                 ends += 1

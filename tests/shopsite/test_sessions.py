@@ -42,15 +42,18 @@ def test_ids_are_random_and_signed(store, clock):
         assert found.turn.info["episode_seed"] == 1
 
 
-def test_idle_sessions_expire_and_used_ones_stay(store, clock):
+@pytest.mark.parametrize("used_first", [True, False])
+def test_idle_sessions_expire_and_used_ones_stay(store, clock, used_first):
     idle, used = store.open(visit), store.open(visit)
+    if used_first:
+        idle, used = used, idle
     clock.now += 60
     with store.use(used):
         pass
     clock.now += 41
     with pytest.raises(SessionGone, match="idle"), store.use(idle):
         pass
-    assert len(store) == 1
+    assert len(store) == 1  # also when the used one was opened first
     with store.use(used):
         pass
     clock.now += 101
