@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "manifest": "fedenv.commands.manifest:manifest",
     "data": "fedenv.commands.data:data",
     "report": "fedenv.commands.report:report",
+    "serve": "fedenv.commands.serve:serve",
 }
 ERROR_STATUS = 2
 

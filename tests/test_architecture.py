@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "fedenv").rglob("*.py"))
-HEAVY = ("torch", "flask", "jnius", "pyserini", "transformers", "matplotlib", "spacy", "scipy")
+HEAVY = (
+    "torch",
+    "flask",
+    "waitress",
+    "selenium",
+    "jnius",
+    "pyserini",
+    "transformers",
+    "matplotlib",
+    "spacy",
+    "scipy",
+)
 MAX_LINES = 400
 # The legacy generators whose streams the paper names, and the global ones.
 DRAWS = ("RandomState", "default_rng", "Generator", "PCG64", "SeedSequence", "seed")
@@ -58,10 +69,17 @@ def is_draw(node, tree):
 def test_the_core_does_not_import_a_family():
     family = {"fedenv.webshop"}
     for path in MODULES:
-        if "webshop" in path.parts:
+        if {"webshop", "shopsite"} & set(path.parts):
             continue
         found = {".".join(m.split(".")[:2]) for m in imports(ast.parse(path.read_text()))}
         assert not found & family, path.name
+
+
+def test_only_the_command_imports_the_shop_page():
+    for path in MODULES:
+        if "shopsite" not in path.parts and path.name != "serve.py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            assert not any(module.startswith("fedenv.shopsite") for module in imports(tree)), path
 
 
 def test_partitions_import_no_environment():

@@ -304,3 +304,21 @@ def test_a_killed_evaluation_resumes(tmp_path, workers):
     )
     assert lines == others
     assert len(lines) == 400
+
+
+def test_serve_shop(monkeypatch):
+    pytest.importorskip("flask", reason="needs Flask (extra web)")
+    served = []
+
+    def run(self):
+        served.append(self)
+        self.close()
+
+    monkeypatch.setattr("fedenv.shopsite.server.ShopServer.run", run)
+    arguments = ("serve", "shop", "--env", RANK, "--client", 7, "--port", 0)
+    text = fed(*arguments, "-k", "surface_k=200").output
+    assert served[0].url in text
+    assert served[0].url.startswith("http://127.0.0.1:")
+    assert "surface_k" in fed(*arguments, "-k", "surface=200", status=2).output
+    assert "legal" in fed("serve", "shop", "--env", "FedWebShop-v1", status=2).output
+    assert "0..99" in fed("serve", "shop", "--client", 100, status=2).output

@@ -24,9 +24,21 @@ def test_the_python_of_the_readme_runs():
 
 def test_the_commands_of_the_readme_exist():
     commands = set(re.findall(r"^fedenv (\w+)", README, re.MULTILINE))
-    assert commands >= {"list", "info", "play", "rollout", "evaluate", "replay", "manifest", "data"}
+    assert commands >= {
+        "list",
+        "info",
+        "play",
+        "rollout",
+        "evaluate",
+        "replay",
+        "manifest",
+        "data",
+        "serve",
+    }
     for command in commands:
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0, command
+    for subcommand in re.findall(r"^fedenv serve (\w+)", README, re.MULTILINE):
+        assert CliRunner().invoke(main, ["serve", subcommand, "--help"]).exit_code == 0
     targets = set(re.findall(r"^make (\w+)", README, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert targets == {"demo", "test", "bench"}

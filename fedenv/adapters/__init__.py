@@ -1,0 +1,1 @@
+"""Thin bridges between fedenv and other programs."""

@@ -1,0 +1,61 @@
+"""``fedenv serve``: environments over HTTP, for people and for remote agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import gymnasium
+
+from fedenv.commands.common import data_option, make_env, num_clients_option, settings_option
+from fedenv.federation import KERNELS
+from fedenv.tasks import SPLITS
+
+
+@click.group()
+def serve() -> None:
+    """Serve an environment over HTTP."""
+
+
+@serve.command()
+@click.option("--env", "env_id", default="FedWebShop-v0", show_default=True, help="A WebShop id.")
+@click.option("--client", "client_id", type=int, default=0, show_default=True)
+@click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
+@click.option("--kernel", type=click.Choice(KERNELS), default="client", show_default=True)
+@num_clients_option
+@data_option
+@settings_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--max-sessions", type=click.IntRange(1), default=1000, show_default=True)
+@click.option(
+    "--idle-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Sessions idle for longer are dropped.",
+)
+def shop(
+    env_id: str,
+    client_id: int,
+    split: str,
+    kernel: str,
+    num_clients: int,
+    data: str | None,
+    settings: dict[str, Any],
+    host: str,
+    port: int,
+    max_sessions: int,
+    idle_minutes: float,
+) -> None:
+    """Serve one client's shop: pages for people, and a JSON API under /api for agents."""
+    from fedenv.shopsite import Limits, create_app
+    from fedenv.shopsite.server import ShopServer
+
+    def make() -> gymnasium.Env[str, str]:
+        return make_env(env_id, client_id, split, kernel, num_clients, data, settings)
+
+    app = create_app(make, Limits(max_sessions=max_sessions, idle_seconds=60 * idle_minutes))
+    server = ShopServer(app, host, port)
+    click.echo(f"Client {client_id}'s shop ({env_id}) is open at {server.url} - Ctrl-C closes it.")
+    server.run()
