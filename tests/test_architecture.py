@@ -57,7 +57,9 @@ def test_module(path):
         if isinstance(node, ast.Attribute) and path.name != "seeding.py":
             drawn = ast.unparse(node)
             assert not (drawn.startswith("np.random.") and is_draw(node, tree)), drawn
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
+        # The Java bridge is told its place by a variable, set while Java starts.
+        bridge = path.name == "pyserini.py"
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ" and not bridge:
             pytest.fail("no environment variables as API")
 
 

@@ -10,7 +10,7 @@ from fedenv.errors import ConfigError, unknown_name
 from fedenv.family import COMMON_ARGUMENTS
 from fedenv.webshop.goals import GOAL_KINDS
 from fedenv.webshop.pages import OBSERVATION_MODES
-from fedenv.webshop.pipeline import FIELDS, PipelineConfig
+from fedenv.webshop.pipeline import INDEX_FIELDS, PipelineConfig
 from fedenv.webshop.rendering import RankRule
 from fedenv.webshop.variants import VARIANTS, Variant
 
@@ -21,11 +21,11 @@ KNOBS: Mapping[str, str] = {
     "goals": '"synthetic" or "human" (needs items_human_ins.json)',
     "noun_tagger": '"rules", "spacy" or "spacy:<model>": the tagger of the type reward',
     "observation_mode": '"text" or "text_rich"',
-    "engine": '"okapi"',
+    "engine": '"okapi", "lucene", or "pyserini" (Lucene itself, extra lucene)',
     "k1": "BM25 term saturation, a number of at least 0",
     "b": "BM25 length normalisation, a number in [0, 1]",
-    "fields": f"indexed fields, a list from {', '.join(FIELDS)}",
-    "tokenizer": '"word" or "whitespace"',
+    "fields": f"indexed fields, a list from {', '.join(INDEX_FIELDS)}",
+    "tokenizer": '"word", "whitespace" or "english"',
     "search_return_n": "results of a search at most, an integer of at least 1",
 }
 VARIANT_KNOBS: Mapping[str, str] = {
@@ -87,10 +87,10 @@ class WebShopConfig:
         }
         stages: dict[str, Any] = {
             name: tuple(given[name]) if name == "fields" else given[name]
-            for name in ("fields", "tokenizer", "engine", "k1", "b", "search_return_n")
+            for name in ("fields", "tokenizer", "k1", "b", "search_return_n")
             if name in given
         }
-        reference = PipelineConfig(**stages)
+        reference = PipelineConfig.of_engine(given.get("engine", "okapi"), **stages)
         knobs = family.resolve_knobs(given)
         _check_ranges(knobs)
         return cls(

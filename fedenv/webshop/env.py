@@ -70,10 +70,10 @@ class WebShopEnv(FedTextEnv):
     | ``noun_tagger`` | ``"rules"`` | ``"spacy"``, ``"spacy:<model>"``: tagger of the type reward |
     | ``render_mode`` | None | ``"ansi"`` |
     | ``observation_mode`` | ``"text"`` | ``"text_rich"`` |
-    | ``engine`` | ``"okapi"`` | retrieval engine |
-    | ``k1``, ``b`` | 1.2, 0.75 | BM25 parameters of the unperturbed stages |
-    | ``fields`` | all five | ``name``, ``Title``, ``description``, ``features``, ``BulletPoints`` |
-    | ``tokenizer`` | ``"word"`` | ``"whitespace"`` |
+    | ``engine`` | ``"okapi"`` | ``"lucene"``; ``"pyserini"`` (Lucene itself, extra ``lucene``) |
+    | ``k1``, ``b`` | 1.2, 0.75; Lucene 0.9, 0.4 | BM25 parameters of the unperturbed stages |
+    | ``fields`` | all five; Lucene the original's | ``name``, ``Title``, ``description``, … |
+    | ``tokenizer`` | ``"word"``; Lucene ``"english"`` | ``"whitespace"`` |
     | ``search_return_n`` | 200 | results of a search at most |
     | ``pool_size`` | 4 | pool variants: configurations, up to 8 (lookalikes and rank rules: 4) |
     | ``env_div``, ``keep_ratio`` | 1.0, 0.7 | Catalog Split |

@@ -24,20 +24,22 @@ from itertools import chain
 import numpy as np
 
 from fedenv.errors import ConfigError, unknown_name
+from fedenv.webshop.analysis import english_tokens
 
-TOKENIZERS = ("word", "whitespace")
+TOKENIZERS = ("word", "whitespace", "english")
 """Legal names of tokenizers."""
 
 _WORDS = re.compile(r"\w+")
 
 
 def tokenize(text: str, tokenizer: str = "word") -> list[str]:
-    """Return the tokens of a text, in order; no stemming, no stop words.
+    """Return the tokens of a text, in order.
 
     Args:
         text: Any string.
         tokenizer: ``"word"`` for runs of word characters, ``"whitespace"`` for whatever stands
-            between white space; both of the lower-cased text.
+            between white space, both of the lower-cased text and without stemming or stop words;
+            ``"english"`` for what Lucene's English analysis gives.
 
     Raises:
         ConfigError: The tokenizer is unknown.
@@ -46,6 +48,8 @@ def tokenize(text: str, tokenizer: str = "word") -> list[str]:
         return _WORDS.findall(text.lower())
     if tokenizer == "whitespace":
         return text.lower().split()
+    if tokenizer == "english":
+        return english_tokens(text)
     raise unknown_name("tokenizer", tokenizer, TOKENIZERS)
 
 
@@ -102,7 +106,7 @@ class Postings:
 
         Args:
             texts: One string per document.
-            tokenizer: ``"word"`` or ``"whitespace"``.
+            tokenizer: ``"word"``, ``"whitespace"`` or ``"english"``.
 
         Raises:
             ConfigError: The tokenizer is unknown.
@@ -218,6 +222,23 @@ def _invert(vocabulary: Mapping[str, int], tokens: _Tokens) -> Postings:
     )
 
 
+def join_fields(
+    documents: Iterable[Mapping[str, Sequence[str]]], fields: Sequence[str]
+) -> list[str]:
+    """Return the text of each document as :meth:`FieldIndex.postings` understands it.
+
+    Args:
+        documents: The texts of each document by field name.
+        fields: Names of fields; what is blank in all of them is represented by ``"name"``.
+    """
+
+    def join(document: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
+        return " ".join(text for name in names for text in document.get(name, ()))
+
+    texts = ((document, join(document, fields)) for document in documents)
+    return [text if text.strip() else join(document, ("name",)) for document, text in texts]
+
+
 class FieldIndex:
     """The tokens of every field of every document; gives the postings of any choice of fields."""
 
@@ -249,7 +270,7 @@ class FieldIndex:
         Args:
             documents: The texts of each document by field name; a field that a document lacks
                 is empty. The texts of one field are joined by one space.
-            tokenizer: ``"word"`` or ``"whitespace"``.
+            tokenizer: ``"word"``, ``"whitespace"`` or ``"english"``.
 
         Raises:
             ConfigError: The tokenizer is unknown.

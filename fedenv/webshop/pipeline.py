@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Protocol
-
-import numpy as np
+from typing import Any
 
 from fedenv.errors import ConfigError, unknown_name
 from fedenv.fingerprint import digest, digest_lines
 from fedenv.webshop.catalog import Product
-from fedenv.webshop.engine import ENGINES
-from fedenv.webshop.index import TOKENIZERS, tokenize
+from fedenv.webshop.engine import ENGINES, Scorer, check_engine, query_tokens
+from fedenv.webshop.index import TOKENIZERS
 from fedenv.webshop.rendering import RankRule
 
 FIELDS = ("name", "Title", "description", "features", "BulletPoints")
+"""The fields that Okapi indexes, and that Field Subset chooses from."""
+SHOP_FIELDS = ("Title", "description", "FirstBullet", "options")
+"""The fields that Lucene indexes: the document of the original shop."""
+INDEX_FIELDS = (*FIELDS, "FirstBullet", "options")
+"""Legal names of fields."""
 DEFAULT_RANK = RankRule()
 STAGES = ("catalog", "index", "scoring", "rendering")
 
@@ -44,9 +47,9 @@ class PipelineConfig:
     Attributes:
         kept: Codes of the products that the shop holds, in catalog order; None for all.
         added: Products that the shop holds besides; None for none.
-        fields: Indexed fields in order, from ``FIELDS``.
-        tokenizer: ``"word"`` or ``"whitespace"``.
-        engine: ``"okapi"``.
+        fields: Indexed fields in order, from ``INDEX_FIELDS``.
+        tokenizer: ``"word"``, ``"whitespace"`` or ``"english"``.
+        engine: ``"okapi"``, ``"lucene"`` or ``"pyserini"``.
         k1: BM25 term saturation, at least 0.
         b: BM25 length normalisation in [0, 1].
         search_return_n: How many results a search returns at most.
@@ -68,16 +71,33 @@ class PipelineConfig:
     rank: RankRule = DEFAULT_RANK
     client_seed: int = 0
 
+    @classmethod
+    def of_engine(cls, engine: str, **given: Any) -> PipelineConfig:
+        """Return the unperturbed pipeline of an engine.
+
+        Args:
+            engine: ``"okapi"``, ``"lucene"`` or ``"pyserini"``.
+            **given: What differs from the fields, tokenizer, k1 and b that the engine has by
+                itself, and the other attributes.
+
+        Raises:
+            ConfigError: A value is unknown or out of range.
+        """
+        if engine not in ENGINES:
+            raise unknown_name("engine", engine, ENGINES)
+        fields = FIELDS if engine == "okapi" else SHOP_FIELDS
+        own = {"fields": fields, **asdict(ENGINES[engine])}
+        return cls(engine=engine, **{**own, **given})
+
     def __post_init__(self) -> None:
         if not self.fields:
-            raise ConfigError(f"fields must name at least one of {', '.join(FIELDS)}")
+            raise ConfigError(f"fields must name at least one of {', '.join(INDEX_FIELDS)}")
         for name in self.fields:
-            if name not in FIELDS:
-                raise unknown_name("field", name, FIELDS)
+            if name not in INDEX_FIELDS:
+                raise unknown_name("field", name, INDEX_FIELDS)
         if self.tokenizer not in TOKENIZERS:
             raise unknown_name("tokenizer", self.tokenizer, TOKENIZERS)
-        if self.engine not in ENGINES:
-            raise unknown_name("engine", self.engine, ENGINES)
+        check_engine(self.engine, self.tokenizer)
         if not self.k1 >= 0:
             raise ConfigError(f"k1 must be at least 0, got {self.k1!r}")
         if not 0 <= self.b <= 1:
@@ -113,13 +133,6 @@ class PipelineConfig:
         return digest(self.digests)
 
 
-class Scorer(Protocol):
-    """Stage 3 over one client's view of the index."""
-
-    def top(self, tokens: list[str], n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return indices and scores of the best matches, best first, ties by product order."""
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """One client's search over shared assets."""
@@ -137,7 +150,8 @@ class Pipeline:
             search_number: 0 for the first search of the episode.
         """
         config = self.config
-        ranked, _ = self.scorer.top(tokenize(query, config.tokenizer), config.search_return_n)
+        tokens = query_tokens(config.engine, config.tokenizer, query)
+        ranked, _ = self.scorer.top(tokens, config.search_return_n)
         order = config.rank.apply(
             ranked, self.num_products, config.client_seed, episode_seed, search_number
         )
@@ -146,11 +160,26 @@ class Pipeline:
 
 
 def index_document(product: Product) -> dict[str, tuple[str, ...]]:
-    """Return the texts of a product by index field (stage 2)."""
-    return {
+    """Return the lower-cased texts of a product by the fields in ``INDEX_FIELDS`` (stage 2).
+
+    The options read as in the original shop's index: "color: red, blue, and size: large".
+    """
+    options = ", and ".join(f"{name}: {', '.join(vs)}" for name, vs in product.options.items())
+    texts = {
         "name": (product.name,),
         "Title": (product.name,),
         "description": (product.description,),
         "features": product.features,
         "BulletPoints": product.bullets,
+        "FirstBullet": product.bullets[:1],
+        "options": (options,),
     }
+    return {field: tuple(map(str.lower, values)) for field, values in texts.items()}
+
+
+def indexed_together(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields that are tokenised with the given ones, so that clients share an index."""
+    for group in (FIELDS, ("name", *SHOP_FIELDS)):
+        if set(fields) <= set(group):
+            return group
+    return INDEX_FIELDS

@@ -18,14 +18,19 @@ from fedenv.errors import ConfigError
 from fedenv.tasks import Task, TaskSplits
 from fedenv.webshop.actions import click
 from fedenv.webshop.catalog import Catalog, Product, load_catalog
+from fedenv.webshop.engine import Scorer, open_scorer
 from fedenv.webshop.files import DataFiles
 from fedenv.webshop.goals import Goal, build_goals
-from fedenv.webshop.index import FieldIndex
+from fedenv.webshop.index import FieldIndex, join_fields
 from fedenv.webshop.nouns import get_tagger
 from fedenv.webshop.pages import Pages, make_pages
-from fedenv.webshop.pipeline import Pipeline, PipelineConfig, Scorer, index_document
+from fedenv.webshop.pipeline import (
+    Pipeline,
+    PipelineConfig,
+    index_document,
+    indexed_together,
+)
 from fedenv.webshop.reward import Reward, purchase_reward
-from fedenv.webshop.scoring import OkapiView
 from fedenv.webshop.session import ItemMenu, Session
 
 NUM_VALIDATION = 500
@@ -59,7 +64,7 @@ class Shop:
         self._by_label = {asin.lower(): i for i, asin in enumerate(self.catalog.asins)}
         self._pages: dict[str, Pages] = {}
         self._scorers: dict[tuple[object, ...], Scorer] = {}
-        self._indices: dict[str, FieldIndex] = {}
+        self._indices: dict[tuple[str, tuple[str, ...]], FieldIndex] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
@@ -151,12 +156,22 @@ class Shop:
         return Pipeline(config, scorer, len(self.products))
 
     def _scorer(self, config: PipelineConfig) -> Scorer:
-        index = self._indices.get(config.tokenizer)
-        if index is None:
-            documents = [index_document(product) for product in self.products]
-            index = self._indices[config.tokenizer] = FieldIndex.build(documents, config.tokenizer)
         mask = self._on_sale(config)
-        return OkapiView(index.postings(config.fields), k1=config.k1, b=config.b, mask=mask)
+        if config.engine == "pyserini":
+            texts = join_fields(map(index_document, self.products), config.fields)
+            return open_scorer(config.engine, texts, config.k1, config.b, mask)
+        postings = self._index(config).postings(config.fields)
+        return open_scorer(config.engine, postings, config.k1, config.b, mask)
+
+    def _index(self, config: PipelineConfig) -> FieldIndex:
+        names = indexed_together(config.fields)
+        key = (config.tokenizer, names)
+        index = self._indices.get(key)
+        if index is None:
+            documents = map(index_document, self.products)
+            chosen = [{name: document[name] for name in names} for document in documents]
+            index = self._indices[key] = FieldIndex.build(chosen, config.tokenizer)
+        return index
 
     def _on_sale(self, config: PipelineConfig) -> np.ndarray | None:
         """Return which products a pipeline's shop holds, boolean; None for all."""

@@ -341,7 +341,9 @@ def test_search_engine_passes_its_parameters_on() -> None:
 
 
 def test_search_engine_names_what_is_legal() -> None:
-    with pytest.raises(ConfigError, match="unknown engine 'bm25s'; legal: 'okapi'"):
+    with pytest.raises(
+        ConfigError, match="unknown engine 'bm25s'; legal: 'okapi', 'lucene', 'pyserini'"
+    ):
         SearchEngine.from_texts(["a"], engine="bm25s")
     with pytest.raises(ConfigError, match="unknown tokenizer 'bpe'"):
         SearchEngine.from_texts(["a"], tokenizer="bpe")
