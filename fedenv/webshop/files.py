@@ -15,7 +15,7 @@ from typing import Any
 
 from fedenv import data
 from fedenv.errors import DataError
-from fedenv.fingerprint import digest_files
+from fedenv.fingerprint import digest, digest_files
 
 BUNDLED = Path(__file__).parent / "data"
 _PRODUCTS = re.compile(r"items_shuffle(?P<suffix>.*)\.json(\.gz)?")
@@ -44,6 +44,10 @@ class DataFiles:
     def stamp(self) -> data.Stamp:
         """Return what tells one state of these files from another."""
         return data.stamp(list(self.present.values()))
+
+    def digest(self) -> str:
+        """Return the digest of the contents that :meth:`read` returns, a piece at a time."""
+        return digest({role: data.stream_sha256(path) for role, path in self.present.items()})
 
     def read(self) -> tuple[dict[str, Any], str]:
         """Return the JSON value of each file by role, and the digest of their contents."""

@@ -189,10 +189,10 @@ class OkapiView:
                 df = np.diff(postings.indptr)
                 order = postings.first_seen
             else:
-                rows = np.repeat(self._mask, np.diff(postings.doc_indptr))
-                terms = postings.doc_terms[rows]
-                df = np.bincount(terms, minlength=num_terms)
-                order = first_seen(terms, num_terms)
+                df = np.zeros(num_terms, dtype=np.int64)
+                for terms in postings.kept_terms(self._mask):
+                    df += np.bincount(terms, minlength=num_terms)
+                order = first_seen(postings.kept_terms(self._mask), num_terms)
             values, which = np.unique(df[order], return_inverse=True)
             n = self.num_kept
             idfs = [math.log(n - v + 0.5) - math.log(v + 0.5) for v in values.tolist()]
@@ -211,7 +211,8 @@ class OkapiView:
         assert self._norms is not None
         postings = self.postings
         span = slice(postings.indptr[term], postings.indptr[term + 1])
-        docs, freqs = postings.docs[span], postings.freqs[span]
+        docs = postings.docs[span].astype(np.intp, copy=False)
+        freqs = postings.freqs[span]
         df = len(docs) if self._mask is None else int(np.count_nonzero(self._mask[docs]))
         idf = self._idf(df)
         weights = freqs * (self.k1 + 1)
