@@ -29,8 +29,8 @@ VOCABULARY, CLIENTS, QUERIES = 400_000, 100, 500
 
 
 def zipf_words(size: int, *name: str | int) -> np.ndarray:
-    """Return ``size`` word numbers, word r with probability proportional to 1 / (r + 10)."""
-    weights = np.cumsum(1 / np.arange(10, VOCABULARY + 10))
+    """Return ``size`` word numbers, word r with probability proportional to 1 / (r + 2)."""
+    weights = np.cumsum(1 / np.arange(2, VOCABULARY + 2))
     return np.searchsorted(
         weights, frozen_rng("bench_scale", *name).random_sample(size) * weights[-1]
     )
