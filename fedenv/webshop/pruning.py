@@ -91,7 +91,6 @@ def pruned_top(
     for one in lists:
         scores += one.look_up(documents)
     order = (-scores).argsort(kind="stable")[:n]
-    order = order[scores[order] > 0]
     return documents[order].astype(np.int64), scores[order]
 
 

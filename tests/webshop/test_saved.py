@@ -287,6 +287,18 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
         save_index(files)
 
 
+def test_data_that_change_during_the_build_are_an_error(tmp_path):
+    files = find_files(tiny(tmp_path / "d"))
+
+    def progress(what, done, total):
+        if what == "postings":
+            files.instructions.write_text("{}")
+
+    with pytest.raises(DataError, match="a data file changed"):
+        save_index(files, progress)
+    assert not index_folder(files).exists()
+
+
 def test_opening_is_quick(both):
     start = time.perf_counter()
     files = both[0]._arguments[0]
