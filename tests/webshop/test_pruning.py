@@ -78,3 +78,23 @@ def test_a_frequent_word_is_not_read_in_full(postings, monkeypatch):
 
 
 plain = pruning.TermList.weights
+
+
+def test_a_view_costs_its_mask(monkeypatch):
+    import tracemalloc
+
+    monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
+    size = 50_000
+    postings = Postings.from_token_lists([["a", "b"], ["c"], ["d"], ["c"], ["d"]] * (size // 5))
+    mask = np.arange(size) % 3 > 0
+    OkapiView(postings, mask=mask).top(["a", "c"], 10)
+    tracemalloc.start()
+    view = OkapiView(postings, mask=mask)
+    view.top(["a", "c"], 10)
+    masked = tracemalloc.get_traced_memory()[0]
+    other = OkapiView(postings, k1=0.3)
+    other.top(["a", "c"], 10)
+    unmasked = tracemalloc.get_traced_memory()[0] - masked
+    tracemalloc.stop()
+    assert masked < 1.1 * size
+    assert unmasked < 0.1 * size
