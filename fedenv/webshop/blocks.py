@@ -8,6 +8,7 @@ The result is the same as that of inverting everything at once.
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -92,7 +93,7 @@ def invert_blocks(
         blocks: The tokens of consecutive documents.
         place: Where the result lies; its document numbers are int32, to halve the largest array.
     """
-    waiting: list[tuple[np.ndarray, ...]] = []
+    waiting: deque[tuple[np.ndarray, ...]] = deque()
     lengths: list[np.ndarray] = []
     sizes: list[np.ndarray] = []
     num_documents = 0
@@ -123,7 +124,8 @@ def invert_blocks(
     doc_terms = place.empty("doc_terms", pairs, np.int32)
     following = indptr[:-1].copy()
     done = 0
-    for terms, counts, part_docs, part_freqs, part_terms in waiting:
+    while waiting:  # a block that is in its place is let go, with the memory it is mapped to
+        terms, counts, part_docs, part_freqs, part_terms = waiting.popleft()
         starts = np.cumsum(counts) - counts
         target = np.repeat(following[terms] - starts, counts)
         target += np.arange(len(target))
