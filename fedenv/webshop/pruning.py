@@ -33,19 +33,32 @@ class TermList:
         freqs: How often, one per document.
         bound: More than the word can add to any document, above 0.
         weigh: Returns what the word adds to some of the documents, from documents and frequencies.
+        read: Returns what the word adds to every document, for a frequent word; else None.
+        known: What ``read`` returns, where it is at hand already.
     """
 
     docs: np.ndarray
     freqs: np.ndarray
     bound: float
     weigh: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    read: Callable[[], np.ndarray] | None = None
+    known: np.ndarray | None = None
 
-    def weights(self) -> np.ndarray:
-        """Return what the word adds to each of its documents."""
-        return self.weigh(self.docs, self.freqs)
+    def add_to(self, sums: np.ndarray, times: int) -> None:
+        """Add what the word adds to each document, so many times."""
+        if self.read is not None:
+            weights = self.read() if self.known is None else self.known
+            sums += weights if times == 1 else weights * times
+            return
+        docs = self.docs.astype(np.intp, copy=False)  # once for all gathers
+        weights = self.weigh(docs, self.freqs)
+        weights *= times
+        np.add.at(sums, docs, weights)
 
     def look_up(self, documents: np.ndarray) -> np.ndarray:
         """Return what the word adds to some documents, ascending and of the type of ``docs``."""
+        if self.known is not None:
+            return self.known.take(documents)
         found = np.zeros(len(documents))
         if not len(self.docs):
             return found
@@ -76,9 +89,7 @@ def pruned_top(
     for one in by_length:
         if read and len(one.docs) * LONG_SHARE > num_documents and _nth(sums, n) > left[read]:
             break
-        weights = one.weights()
-        weights *= repeats[id(one)]
-        np.add.at(sums, one.docs, weights)
+        one.add_to(sums, repeats[id(one)])
         read += 1
     documents = ((sums > 0) & (sums >= _nth(sums, n) - left[read])).nonzero()[0]
     sums = sums[documents]

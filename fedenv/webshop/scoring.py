@@ -103,8 +103,8 @@ class OkapiView:
     an index of those documents alone, while the document numbers stay those of the postings. A
     view costs its mask (a byte per document) and 8 bytes per token of the longest document; the
     rows of terms are computed when asked for and kept in a cache that all views share. From
-    ``PRUNED_FROM`` documents on rows are not needed (:mod:`fedenv.webshop.pruning`). Views may be
-    used by several threads, and pickled.
+    ``PRUNED_FROM`` documents on only frequent terms have rows (:mod:`fedenv.webshop.pruning`).
+    Views may be used by several threads, and pickled.
 
     Args:
         postings: The shared index.
@@ -258,8 +258,16 @@ class OkapiView:
         span = slice(postings.indptr[term], postings.indptr[term + 1])
         docs = postings.docs[span]
         idf = self._term_idf(term, docs)
-        bound = idf * (self.k1 + 1)
-        return TermList(docs, postings.freqs[span], bound, partial(self._weights, idf=idf))
+        bound, weigh = idf * (self.k1 + 1), partial(self._weights, idf=idf)
+        if len(docs) * _DENSE <= postings.num_documents:
+            return TermList(docs, postings.freqs[span], bound, weigh)
+        row = _ROWS.get((self._key, term))
+        known = None if row is None else row.weights
+        read = partial(self._dense_row, term)
+        return TermList(docs, postings.freqs[span], bound, weigh, read, known)
+
+    def _dense_row(self, term: int) -> np.ndarray:
+        return self._row(term).weights
 
     def _sum(self, rows: Sequence[_Row]) -> np.ndarray:
         scores = np.zeros(self.postings.num_documents)

@@ -71,19 +71,22 @@ def test_a_frequent_word_is_not_read_in_full(postings, monkeypatch):
     view = OkapiView(postings)
     read = []
     monkeypatch.setattr(
-        pruning.TermList, "weights", lambda self: read.append(len(self.docs)) or plain(self)
+        pruning.TermList,
+        "add_to",
+        lambda self, *arguments: read.append(len(self.docs)) or plain(self, *arguments),
     )
     view.top(["w0", "w60", "w61"], 2)
     assert max(read) < np.diff(postings.indptr)[postings.vocabulary["w0"]]
 
 
-plain = pruning.TermList.weights
+plain = pruning.TermList.add_to
 
 
 def test_a_view_costs_its_mask(monkeypatch):
     import tracemalloc
 
     monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
+    monkeypatch.setattr(scoring.RowCache, "put", lambda *_: None)  # shared, and bounded as a whole
     size = 50_000
     postings = Postings.from_token_lists([["a", "b"], ["c"], ["d"], ["c"], ["d"]] * (size // 5))
     mask = np.arange(size) % 3 > 0
