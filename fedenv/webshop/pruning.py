@@ -23,6 +23,9 @@ SLACK = 1e-9
 LONG_SHARE = 64
 """A list with more than one of so many documents is long: worth a look at whether to read it."""
 
+MANY = 8
+"""More than one of so many of a frequent word's documents are not looked up one by one."""
+
 
 @dataclass(frozen=True, eq=False)
 class TermList:
@@ -59,6 +62,8 @@ class TermList:
         """Return what the word adds to some documents, ascending and of the type of ``docs``."""
         if self.known is not None:
             return self.known.take(documents)
+        if self.read is not None and len(documents) * MANY > len(self.docs):
+            return self.read().take(documents)
         found = np.zeros(len(documents))
         if not len(self.docs):
             return found
