@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-reference lint bench clean
+.PHONY: setup demo test test-reference lint bench bench-scale clean
 
 setup: .venv/installed
 
@@ -35,6 +35,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+
+bench-scale: setup
+	$(BIN)/python benchmarks/bench_scale.py
 
 clean:
 	rm -rf .venv .venv-reference runs build dist

@@ -8,6 +8,7 @@ file and what to do about it.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import zlib
@@ -74,6 +75,27 @@ def parse_json(content: bytes, path: Path) -> Any:
         ) from error
     except RecursionError as error:
         raise DataError(f"{path}: JSON is nested too deeply") from error
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of a content in hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def stream_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's (decompressed) content without holding it in memory.
+
+    Raises:
+        DataError: The file cannot be read or is a broken gzip file.
+    """
+    sha = hashlib.sha256()
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            while chunk := file.read(2**22):
+                sha.update(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); is the file complete?") from error
+    return sha.hexdigest()
 
 
 def stamp(paths: list[Path]) -> Stamp:

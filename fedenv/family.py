@@ -7,7 +7,7 @@ protocols.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,9 @@ COMMON_ARGUMENTS = (
     *("kernel", "data", "reward", "render_mode"),
 )
 """Arguments that every environment id takes besides its family's knobs."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 class Episode(Protocol):
@@ -148,6 +151,20 @@ class Family(Protocol):
         Raises:
             DataError: The data is broken.
             ConfigError: The family has none.
+        """
+
+    def index_data(self, data: str, progress: Progress) -> Mapping[str, int | str]:
+        """Save an index beside a data set, which every later opening uses.
+
+        Args:
+            data: Where the user's data is.
+            progress: Told now and then how far the build is.
+
+        Returns:
+            What was written, by what it is.
+
+        Raises:
+            DataError: The data is broken, or nothing can be written there.
         """
 
     def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> World:

@@ -8,9 +8,10 @@ stream named by the product, so it is the same in every process.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class Product:
 class Catalog:
     """All products of a data set, shared read-only by every client of a process."""
 
-    products: tuple[Product, ...]
+    products: Sequence[Product]
     holdout: tuple[str, ...]
     digest: str
     _position: dict[str, int] = field(init=False, repr=False, compare=False)
@@ -185,7 +186,28 @@ def load_catalog(files: DataFiles) -> Catalog:
     listings = RecordReader(files.products).rows(values["products"])
     instructions = RecordReader(files.instructions).table(values["instructions"])
     human = RecordReader(files.human).list_table(values["human"]) if files.human else {}
-    products: list[Product] = []
+    products = tuple(read_products(listings, instructions.get, human.get))
+    listed = values.get("holdout")
+    codes = {product.asin for product in products}
+    uninstructed = (p.asin for p in products if not (p.instruction or p.human))
+    return Catalog(products, read_holdout(files, listed, codes, uninstructed), digest)
+
+
+def read_products(
+    listings: Iterable[Row],
+    instructions: Callable[[str], Row | None],
+    human: Callable[[str], list[Row] | None],
+) -> Iterator[Product]:
+    """Yield the products of a data set, one at a time.
+
+    Args:
+        listings: The product records.
+        instructions: Finds the instruction record of a product code.
+        human: Finds the instructions that people wrote for a product code.
+
+    Raises:
+        DataError: A record is broken.
+    """
     seen: set[str] = set()
     for row in listings:
         asin = row.text("asin")
@@ -193,19 +215,31 @@ def load_catalog(files: DataFiles) -> Catalog:
             raise row.error("asin", "a product code", "nothing")
         if asin == "nan" or len(asin) > MAX_ASIN_LENGTH or asin in seen:
             continue
+        yield _product(len(seen), asin, row, instructions(asin), human(asin))
         seen.add(asin)
-        products.append(_product(len(products), asin, row, instructions.get(asin), human.get(asin)))
+
+
+def read_holdout(
+    files: DataFiles, listed: Any, codes: Container[str], uninstructed: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the codes of the held-out products.
+
+    They are those that a file lists, or else 30 (at most a quarter) of the products without an
+    instruction, by a frozen draw.
+
+    Args:
+        files: The data set.
+        listed: The JSON value of its file of held-out codes, if it has one.
+        codes: All product codes.
+        uninstructed: Codes of the products without an instruction of either kind.
+
+    Raises:
+        DataError: The file is broken.
+    """
     if files.holdout:
-        table = RecordReader(files.holdout).row("the file", values["holdout"])
-        holdout = tuple(asin for asin in table.texts("asins") if asin in seen)
-    else:
-        holdout = _choose_holdout(products)
-    return Catalog(tuple(products), holdout, digest)
-
-
-def _choose_holdout(products: list[Product]) -> tuple[str, ...]:
-    """Reserve 30 products (at most a quarter of those without instruction) by a frozen draw."""
-    others = sorted(p.asin for p in products if not (p.instruction or p.human))
+        table = RecordReader(files.holdout).row("the file", listed)
+        return tuple(asin for asin in table.texts("asins") if asin in codes)
+    others = sorted(uninstructed)
     size = min(NUM_HOLDOUT, len(others) // 4)
     order = seeding.frozen_rng("webshop", "holdout").permutation(len(others))
     return tuple(sorted(others[i] for i in order[:size]))

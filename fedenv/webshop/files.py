@@ -16,7 +16,7 @@ from typing import Any
 
 from fedenv import data
 from fedenv.errors import DataError
-from fedenv.fingerprint import digest_files
+from fedenv.fingerprint import digest, digest_files
 
 BUNDLED = Path(__file__).parent / "data"
 _PRODUCTS = re.compile(r"items_shuffle(?P<suffix>.*)\.json(\.gz)?")
@@ -56,6 +56,10 @@ class DataFiles:
         """Return what tells one state of these files from another."""
         derived = [self.lookalikes] if self.lookalikes else []
         return data.stamp([*self.present.values(), *derived])
+
+    def digest(self) -> str:
+        """Return the digest of the contents that :meth:`read` returns, a piece at a time."""
+        return digest({role: data.stream_sha256(path) for role, path in self.present.items()})
 
     def read(self) -> tuple[dict[str, Any], str]:
         """Return the JSON value of each file by role, and the digest of their contents."""

@@ -24,6 +24,7 @@ GOAL_KINDS = ("synthetic", "human")
 PRICE_LADDER = tuple(10.0 * step for step in range(1, 100))
 LADDER_CANDIDATES = 4
 NO_LIMIT = 1_000_000.0
+TASK_PREFIX = "webshop-"
 
 Options = tuple[tuple[str, str], ...] | tuple[str, ...]
 
@@ -69,28 +70,37 @@ def build_goals(catalog: Catalog, kind: str = "synthetic") -> tuple[Goal, ...]:
     """
     if kind not in GOAL_KINDS:
         raise unknown_name("goals", kind, GOAL_KINDS)
+    return tuple(goal for product in catalog.products for goal in product_goals(product, kind))
+
+
+def product_goals(product: Product, kind: str) -> list[Goal]:
+    """Return the goals of one product; no other product has a say in them.
+
+    Args:
+        product: The product.
+        kind: ``"synthetic"`` or ``"human"``.
+    """
     make = _human_goals if kind == "human" else _synthetic_goals
     repeats: Counter[str] = Counter()
     goals: list[Goal] = []
-    for product in catalog.products:
-        for text, attributes, options, limit in make(product):
-            content = digest([product.asin, text, list(attributes), options])
-            repeats[content] += 1
-            goals.append(
-                Goal(
-                    task_id=f"webshop-{digest(['task', content, repeats[content]])}",
-                    product=product.index,
-                    instruction=text,
-                    name=product.name,
-                    query=product.query,
-                    category=product.category,
-                    product_category=product.product_category,
-                    attributes=attributes,
-                    options=options,
-                    price_upper=limit,
-                )
+    for text, attributes, options, limit in make(product):
+        content = digest([product.asin, text, list(attributes), options])
+        repeats[content] += 1
+        goals.append(
+            Goal(
+                task_id=f"{TASK_PREFIX}{digest(['task', content, repeats[content]])}",
+                product=product.index,
+                instruction=text,
+                name=product.name,
+                query=product.query,
+                category=product.category,
+                product_category=product.product_category,
+                attributes=attributes,
+                options=options,
+                price_upper=limit,
             )
-    return tuple(goals)
+        )
+    return goals
 
 
 _Draft = tuple[str, tuple[str, ...], Options, float]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -30,6 +30,7 @@ TOKENIZERS = ("word", "whitespace", "english")
 """Legal names of tokenizers."""
 
 _WORDS = re.compile(r"\w+")
+_BLOCK = 65_536  # documents that are looked at together where memory counts
 
 
 def tokenize(text: str, tokenizer: str = "word") -> list[str]:
@@ -67,7 +68,8 @@ class Postings:
         indptr: int64, shape (V + 1,): the pairs of term t are at ``indptr[t]:indptr[t + 1]`` of
             ``docs`` and ``freqs``.
         docs: intp, shape (P,): document indices, ascending within a term (intp, because every
-            other type is converted at each gather and costs three times the time).
+            other type is converted at each gather and costs three times the time; int32 in a
+            saved index, where size counts more).
         freqs: int32, shape (P,): how often the term occurs in the document, at least 1.
         doc_lengths: int64, shape (D,): number of tokens of each document.
     """
@@ -98,7 +100,7 @@ class Postings:
         """
         vocabulary: dict[str, int] = {}
         ids = [[vocabulary.setdefault(t, len(vocabulary)) for t in ts] for ts in token_lists]
-        return _invert(vocabulary, _Tokens.from_lists(ids))
+        return invert(vocabulary, Tokens.from_lists(ids))
 
     @classmethod
     def from_texts(cls, texts: Iterable[str], tokenizer: str = "word") -> Postings:
@@ -123,27 +125,40 @@ class Postings:
     @cached_property
     def first_seen(self) -> np.ndarray:
         """Ids of the terms that occur, int64, in the order of their first use in the corpus."""
-        order = first_seen(self.doc_terms, len(self.vocabulary))
+        order = first_seen(self.kept_terms(None), len(self.vocabulary))
         order.setflags(write=False)
         return order
 
+    def kept_terms(self, mask: np.ndarray | None) -> Iterator[np.ndarray]:
+        """Yield ``doc_terms`` of the documents in a boolean mask, block by block in order."""
+        for start in range(0, self.num_documents, _BLOCK):
+            ends = self.doc_indptr[start : start + _BLOCK + 1]
+            terms = self.doc_terms[ends[0] : ends[-1]]
+            kept = None if mask is None else mask[start : start + _BLOCK]
+            yield terms if kept is None else terms[np.repeat(kept, np.diff(ends))]
 
-def first_seen(terms: np.ndarray, num_terms: int) -> np.ndarray:
-    """Return the distinct ids among ``terms`` in the order of their first occurrence.
+
+def first_seen(blocks: Iterable[np.ndarray], num_terms: int) -> np.ndarray:
+    """Return the distinct ids in the order of their first occurrence.
 
     Args:
-        terms: Integer ids in ``[0, num_terms)``, shape (P,).
+        blocks: Integer ids in ``[0, num_terms)``, one block after the other.
         num_terms: Number of ids.
     """
-    position = np.arange(len(terms))
+    seen = np.zeros(num_terms, dtype=bool)
     first = np.zeros(num_terms, dtype=np.int64)
-    first[terms[::-1]] = position[::-1]  # of equal indices the last assignment stays
-    order: np.ndarray = terms[first[terms] == position].astype(np.int64)
-    return order
+    order = [np.empty(0, dtype=np.int64)]
+    for block in blocks:
+        terms = block[~seen[block]]
+        position = np.arange(len(terms))
+        first[terms[::-1]] = position[::-1]  # of equal indices the last assignment stays
+        order.append(terms[first[terms] == position].astype(np.int64))
+        seen[terms] = True
+    return np.concatenate(order)
 
 
 @dataclass(frozen=True)
-class _Tokens:
+class Tokens:
     """Term ids of the tokens of every document, one after the other.
 
     Attributes:
@@ -155,15 +170,16 @@ class _Tokens:
     ids: np.ndarray
 
     @classmethod
-    def from_lists(cls, lists: Sequence[Sequence[int]]) -> _Tokens:
+    def from_lists(cls, lists: Sequence[Sequence[int]]) -> Tokens:
+        """Return the tokens of documents that are given as lists of ids."""
         indptr = _offsets(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
         ids = np.fromiter(chain.from_iterable(lists), dtype=np.int32, count=int(indptr[-1]))
         return cls(indptr, ids)
 
-    def only(self, keep: np.ndarray) -> _Tokens:
+    def only(self, keep: np.ndarray) -> Tokens:
         """Return the same with every document outside the boolean mask emptied."""
         lengths = np.diff(self.indptr)
-        return _Tokens(_offsets(lengths * keep), self.ids[np.repeat(keep, lengths)])
+        return Tokens(_offsets(lengths * keep), self.ids[np.repeat(keep, lengths)])
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:
@@ -172,7 +188,7 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
     return indptr
 
 
-def _concatenate(parts: Sequence[_Tokens]) -> _Tokens:
+def concatenate(parts: Sequence[Tokens]) -> Tokens:
     """Return each document's tokens of all parts, in the order of the parts."""
     if len(parts) == 1:
         return parts[0]
@@ -185,7 +201,7 @@ def _concatenate(parts: Sequence[_Tokens]) -> _Tokens:
         target += np.arange(len(target))
         ids[target] = part.ids
         start += length
-    return _Tokens(indptr, ids)
+    return Tokens(indptr, ids)
 
 
 def _stable_order(ids: np.ndarray) -> np.ndarray:
@@ -200,8 +216,15 @@ def _stable_order(ids: np.ndarray) -> np.ndarray:
     return order
 
 
-def _invert(vocabulary: Mapping[str, int], tokens: _Tokens) -> Postings:
-    """Return the postings of tokenised documents."""
+def invert(vocabulary: Mapping[str, int], tokens: Tokens, num_terms: int | None = None) -> Postings:
+    """Return the postings of tokenised documents.
+
+    Args:
+        vocabulary: Term id of each token.
+        tokens: The documents.
+        num_terms: Number of terms where the vocabulary is not complete yet.
+    """
+    num_terms = len(vocabulary) if num_terms is None else num_terms
     lengths = np.diff(tokens.indptr)
     owner = np.repeat(np.arange(len(lengths), dtype=np.intp), lengths)
     order = _stable_order(tokens.ids)  # by term, then by document, then by position
@@ -215,7 +238,7 @@ def _invert(vocabulary: Mapping[str, int], tokens: _Tokens) -> Postings:
         vocabulary,
         doc_indptr=_offsets(np.bincount(owner[first], minlength=len(lengths))),
         doc_terms=tokens.ids[first],
-        indptr=_offsets(np.bincount(terms[starts], minlength=len(vocabulary))),
+        indptr=_offsets(np.bincount(terms[starts], minlength=num_terms)),
         docs=docs[starts],
         freqs=np.diff(starts, append=len(terms)).astype(np.int32),
         doc_lengths=lengths,
@@ -247,15 +270,16 @@ class FieldIndex:
     def __init__(
         self,
         vocabulary: Mapping[str, int],
-        tokens: Mapping[str, _Tokens],
+        tokens: Mapping[str, Tokens],
         blank: Mapping[str, np.ndarray],
         num_documents: int,
+        ready: Mapping[tuple[str, ...], Postings] | None = None,
     ) -> None:
         self._vocabulary = vocabulary
         self._tokens = tokens
         self._blank = blank
         self._num_documents = num_documents
-        self._postings: dict[tuple[str, ...], Postings] = {}
+        self._postings: dict[tuple[str, ...], Postings] = dict(ready or {})
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -292,7 +316,7 @@ class FieldIndex:
                 blank[name].append(not text.strip())
         return cls(
             vocabulary,
-            {name: _Tokens.from_lists(lists) for name, lists in ids.items()},
+            {name: Tokens.from_lists(lists) for name, lists in ids.items()},
             {name: np.array(flags, dtype=bool) for name, flags in blank.items()},
             len(documents),
         )
@@ -327,4 +351,4 @@ class FieldIndex:
         blank = np.logical_and.reduce([self._blank[name] for name in fields])
         if "name" in self._tokens and blank.any():
             parts.append(self._tokens["name"].only(blank))
-        return _invert(self._vocabulary, _concatenate(parts))
+        return invert(self._vocabulary, concatenate(parts))

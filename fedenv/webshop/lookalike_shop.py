@@ -66,6 +66,7 @@ class LookalikeShop(Shop):
         self._base = base
         self.files, self.goal_kind = base.files, base.goal_kind
         self.goals, self.tagger = base.goals, base.tagger
+        self._saved = None  # what is saved knows no lookalike
         self.pools = open_pools(base.files, base.catalog)
         products = (product for pool in self.pools.values() for product in pool.products)
         self.catalog = base.catalog.extend(products)

@@ -6,7 +6,7 @@ be left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,11 @@ class RecordReader:
         """Return the rows of a file that holds a list of objects."""
         if not isinstance(value, list):
             raise DataError(f"{self.path}: expected a list of objects, got {_describe(value)}")
-        return [self.row(_label(i, entry), entry) for i, entry in enumerate(value)]
+        return list(self.iter_rows(value))
+
+    def iter_rows(self, entries: Iterable[Any]) -> Iterator[Row]:
+        """Yield the rows of a list of objects, one at a time."""
+        return (self.row(_label(i, entry), entry) for i, entry in enumerate(entries))
 
     def table(self, value: Any) -> dict[str, Row]:
         """Return the rows of a file that maps product codes to objects."""

@@ -20,17 +20,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from fedenv.errors import ConfigError
 from fedenv.webshop.index import Postings, first_seen
+from fedenv.webshop.pruning import TermList, pruned_top
 
 _LARGEST = 1e300  # above it, a product of parameter and frequency is no float any more
 _DENSE = 6  # a term in more than one of so many documents has a dense row
 _LONG = 1_000  # from this length on, ufunc.at is faster than a fancy index
+_COUNTED = 10_000  # from this length on, a masked view remembers how many documents it keeps
 _MEBIBYTE = 2**20
+
+PRUNED_FROM = 100_000
+"""The number of documents from which on searches are pruned."""
 
 
 class _Row(NamedTuple):
@@ -95,8 +101,10 @@ class OkapiView:
 
     The view of a client who keeps only some documents has the statistics (N, df, avgdl, idf) of
     an index of those documents alone, while the document numbers stay those of the postings. A
-    view costs 8 bytes per document; the rows of terms are computed when asked for and kept in a
-    cache that all views share. Views may be used by several threads, and pickled.
+    view costs its mask (a byte per document) and 8 bytes per token of the longest document; the
+    rows of terms are computed when asked for and kept in a cache that all views share. From
+    ``PRUNED_FROM`` documents on only frequent terms have rows (:mod:`fedenv.webshop.pruning`).
+    Views may be used by several threads, and pickled.
 
     Args:
         postings: The shared index.
@@ -109,7 +117,10 @@ class OkapiView:
         ConfigError: A parameter is out of range, or the mask does not fit the postings.
     """
 
-    __slots__ = ("_floor", "_key", "_mask", "_norms", "b", "epsilon", "k1", "num_kept", "postings")
+    __slots__ = (
+        *("_floor", "_idfs", "_key", "_mask", "_norms"),
+        *("b", "epsilon", "k1", "num_kept", "postings"),
+    )
 
     def __init__(
         self,
@@ -127,6 +138,7 @@ class OkapiView:
         self._key = next(_serials)
         _ROWS.grow(min(160 * 8 * postings.num_documents, 64 * _MEBIBYTE))
         self._floor: float | None = None
+        self._idfs: dict[int, float] = {}
 
         lengths = postings.doc_lengths
         kept = lengths if self._mask is None else lengths[self._mask]
@@ -135,10 +147,8 @@ class OkapiView:
         self._norms: np.ndarray | None = None
         if total:
             average = total / self.num_kept
-            norms = self.k1 * (1 - self.b + self.b * lengths / average)
-            if self._mask is not None:
-                norms[~self._mask] = np.inf  # so that their weights are zero
-            self._norms = norms
+            every = np.arange(int(lengths.max()) + 1)
+            self._norms = self.k1 * (1 - self.b + self.b * every / average)
 
     def __reduce__(self) -> tuple[object, ...]:
         return OkapiView, (self.postings, self.k1, self.b, self.epsilon, self._mask)
@@ -155,6 +165,10 @@ class OkapiView:
             ascending document number.
         """
         terms = self._terms(tokens) if n > 0 else []
+        if terms and self.postings.num_documents >= PRUNED_FROM:
+            lists = {term: self._term_list(term) for term in terms}
+            if all(one.bound > 0 for one in lists.values()):
+                return pruned_top([lists[t] for t in terms], n, self.postings.num_documents)
         rows = [self._row(term) for term in terms]
         if not rows:
             return np.empty(0, dtype=np.int64), np.empty(0)
@@ -189,10 +203,10 @@ class OkapiView:
                 df = np.diff(postings.indptr)
                 order = postings.first_seen
             else:
-                rows = np.repeat(self._mask, np.diff(postings.doc_indptr))
-                terms = postings.doc_terms[rows]
-                df = np.bincount(terms, minlength=num_terms)
-                order = first_seen(terms, num_terms)
+                df = np.zeros(num_terms, dtype=np.int64)
+                for terms in postings.kept_terms(self._mask):
+                    df += np.bincount(terms, minlength=num_terms)
+                order = first_seen(postings.kept_terms(self._mask), num_terms)
             values, which = np.unique(df[order], return_inverse=True)
             n = self.num_kept
             idfs = [math.log(n - v + 0.5) - math.log(v + 0.5) for v in values.tolist()]
@@ -208,20 +222,52 @@ class OkapiView:
         return row
 
     def _new_row(self, term: int) -> _Row:
-        assert self._norms is not None
         postings = self.postings
         span = slice(postings.indptr[term], postings.indptr[term + 1])
-        docs, freqs = postings.docs[span], postings.freqs[span]
-        df = len(docs) if self._mask is None else int(np.count_nonzero(self._mask[docs]))
-        idf = self._idf(df)
-        weights = freqs * (self.k1 + 1)
-        weights /= self._norms.take(docs) + freqs
-        weights *= idf
+        docs = postings.docs[span].astype(np.intp, copy=False)
+        idf = self._term_idf(term, docs)
+        weights = self._weights(docs, postings.freqs[span], idf)
         if len(docs) * _DENSE <= postings.num_documents:
             return _Row(docs, weights, idf > 0)
         dense = np.zeros(postings.num_documents)
         dense[docs] = weights
         return _Row(None, dense, idf > 0)
+
+    def _term_idf(self, term: int, docs: np.ndarray) -> float:
+        if self._mask is None:
+            return self._idf(len(docs))
+        if term in self._idfs:
+            return self._idfs[term]
+        idf = self._idf(int(np.count_nonzero(self._mask[docs])))
+        if len(docs) >= _COUNTED:
+            self._idfs[term] = idf
+        return idf
+
+    def _weights(self, docs: np.ndarray, freqs: np.ndarray, idf: float) -> np.ndarray:
+        """Return what a term adds to some documents that contain it; zero to those not kept."""
+        assert self._norms is not None
+        weights: np.ndarray = freqs * (self.k1 + 1)
+        weights /= self._norms.take(self.postings.doc_lengths.take(docs)) + freqs
+        weights *= idf
+        if self._mask is not None:
+            weights *= self._mask.take(docs)
+        return weights
+
+    def _term_list(self, term: int) -> TermList:
+        postings = self.postings
+        span = slice(postings.indptr[term], postings.indptr[term + 1])
+        docs = postings.docs[span]
+        idf = self._term_idf(term, docs)
+        bound, weigh = idf * (self.k1 + 1), partial(self._weights, idf=idf)
+        if len(docs) * _DENSE <= postings.num_documents:
+            return TermList(docs, postings.freqs[span], bound, weigh)
+        row = _ROWS.get((self._key, term))
+        known = None if row is None else row.weights
+        read = partial(self._dense_row, term)
+        return TermList(docs, postings.freqs[span], bound, weigh, read, known)
+
+    def _dense_row(self, term: int) -> np.ndarray:
+        return self._row(term).weights
 
     def _sum(self, rows: Sequence[_Row]) -> np.ndarray:
         scores = np.zeros(self.postings.num_documents)

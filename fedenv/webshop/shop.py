@@ -31,6 +31,7 @@ from fedenv.webshop.pipeline import (
     indexed_together,
 )
 from fedenv.webshop.reward import Reward, purchase_reward
+from fedenv.webshop.saved import SavedIndex, open_index
 from fedenv.webshop.session import ItemMenu, Session
 
 NUM_VALIDATION = 500
@@ -40,12 +41,17 @@ TEST_SHARE = 0.2
 class Shop:
     """The assets of one data set with one kind of goals and one noun tagger."""
 
-    def __init__(self, files: DataFiles, goals: str, noun_tagger: str) -> None:
+    def __init__(
+        self, files: DataFiles, goals: str, noun_tagger: str, saved: SavedIndex | None = None
+    ) -> None:
         self._arguments = (files, goals, noun_tagger)
         self.files = files
-        self.catalog: Catalog = load_catalog(files)
+        self._saved = saved
+        self.catalog: Catalog = saved.catalog if saved else load_catalog(files)
         self.goal_kind = goals
-        self.goals: tuple[Goal, ...] = build_goals(self.catalog, goals)
+        self.goals: Sequence[Goal] = (
+            saved.goals(goals) if saved else build_goals(self.catalog, goals)
+        )
         if not self.goals:
             hint = (
                 "does the folder have items_human_ins.json?"
@@ -60,8 +66,12 @@ class Shop:
         """Start with empty caches for the products of the catalog."""
         self._nouns: dict[int, tuple[str, ...]] = {}
         self._menus: dict[int, ItemMenu] = {}
-        self._links = [click(asin.lower()) for asin in self.catalog.asins]
-        self._by_label = {asin.lower(): i for i, asin in enumerate(self.catalog.asins)}
+        self._links: dict[int, str] = {}
+        self._find = (
+            self._saved.find
+            if self._saved
+            else {asin.lower(): i for i, asin in enumerate(self.catalog.asins)}.get
+        )
         self._pages: dict[str, Pages] = {}
         self._scorers: dict[tuple[object, ...], Scorer] = {}
         self._indices: dict[tuple[str, tuple[str, ...]], FieldIndex] = {}
@@ -92,7 +102,7 @@ class Shop:
 
     @cached_property
     def _splits_by_product(self) -> TaskSplits:
-        products = np.unique([goal.product for goal in self.goals])
+        products = np.unique(self._goal_products)
         rng = seeding.frozen_rng("webshop", "test-products", self.catalog.digest, self.goal_kind)
         chosen = rng.permutation(products)[: round(TEST_SHARE * len(products))]
         return self._split(frozenset(chosen.tolist()))
@@ -100,12 +110,25 @@ class Shop:
     def _split(self, test_products: frozenset[int]) -> TaskSplits:
         rng = seeding.frozen_rng("webshop", "goal-order", self.catalog.digest, self.goal_kind)
         order = rng.permutation(len(self.goals)).tolist()
-        rest = [i for i in order if self.goals[i].product not in test_products]
+        product_of = self._goal_products.tolist()
+        rest = [i for i in order if product_of[i] not in test_products]
         cut = min(NUM_VALIDATION, len(rest) // 2)
         positions = {"train": tuple(rest[cut:]), "val": tuple(rest[:cut])}
         if test_products:
-            positions["test"] = tuple(i for i in order if self.goals[i].product in test_products)
-        return TaskSplits(tuple(Task(g.task_id, g.category) for g in self.goals), positions)
+            positions["test"] = tuple(i for i in order if product_of[i] in test_products)
+        return TaskSplits(self._tasks, positions)
+
+    @cached_property
+    def _goal_products(self) -> np.ndarray:
+        if self._saved:
+            return self._saved.goal_products(self.goal_kind)
+        return np.array([goal.product for goal in self.goals])
+
+    @cached_property
+    def _tasks(self) -> tuple[Task, ...]:
+        if self._saved:
+            return tuple(self._saved.tasks(self.goal_kind))
+        return tuple(Task(goal.task_id, goal.category) for goal in self.goals)
 
     def pages(self, mode: str) -> Pages:
         """Return the page texts in an observation mode, with their shared fragments."""
@@ -113,11 +136,14 @@ class Shop:
 
     def find(self, label: str) -> int | None:
         """Return the index of the product whose lower-cased code is ``label``."""
-        return self._by_label.get(label)
+        return self._find(label)
 
     def link(self, product: int) -> str:
         """Return the action that opens a product from a result page."""
-        return self._links[product]
+        link = self._links.get(product)
+        if link is None:
+            link = self._links[product] = click(self.products[product].asin.lower())
+        return link
 
     def menu(self, product: int) -> ItemMenu:
         """Return what can be clicked on a product's page."""
@@ -167,6 +193,8 @@ class Shop:
         names = indexed_together(config.fields)
         key = (config.tokenizer, names)
         index = self._indices.get(key)
+        if index is None and self._saved and self._saved.holds(config.tokenizer, names):
+            index = self._indices[key] = self._saved.field_index
         if index is None:
             documents = map(index_document, self.products)
             chosen = [{name: document[name] for name in names} for document in documents]
@@ -228,4 +256,4 @@ def open_shop(files: DataFiles, goals: str, noun_tagger: str) -> Shop:
 
 @lru_cache(maxsize=8)
 def _build_shop(files: DataFiles, stamp: Stamp, goals: str, noun_tagger: str) -> Shop:
-    return Shop(files, goals, noun_tagger)
+    return Shop(files, goals, noun_tagger, open_index(files))

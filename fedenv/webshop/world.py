@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedenv.family import DerivedFile
+from fedenv.family import DerivedFile, Progress
 from fedenv.tasks import TaskSplits
 from fedenv.webshop.catalog import load_catalog
 from fedenv.webshop.config import SPLIT_BY, WebShopConfig, legal_knobs
@@ -14,6 +14,8 @@ from fedenv.webshop.files import find_files
 from fedenv.webshop.goals import GOAL_KINDS, build_goals
 from fedenv.webshop.lookalike_report import derive
 from fedenv.webshop.lookalike_shop import with_lookalikes
+from fedenv.webshop.saved import open_index
+from fedenv.webshop.saving import save_index
 from fedenv.webshop.shop import Shop, ShopKernel, open_shop
 from fedenv.webshop.variants import VARIANTS, ClientPipeline, client_pipeline, pool_label
 
@@ -115,6 +117,20 @@ class WebShopFamily:
     def derive_lookalikes(self, data: str | None) -> DerivedFile:
         """Make the pools of the Lookalike variant for a data set."""
         return derive(find_files(data))
+
+    def index_data(self, data: str, progress: Progress) -> Mapping[str, int | str]:
+        """Save the index of a folder in the public format."""
+        files = find_files(data)
+        folder = save_index(files, progress)
+        saved = open_index(files)
+        assert saved is not None
+        return {
+            "index": str(folder),
+            "number of products": len(saved.catalog.products),
+            **{f"{kind} goals": len(saved.goals(kind)) for kind in GOAL_KINDS},
+            "size in MB": round(sum(p.stat().st_size for p in folder.iterdir()) / 1e6),
+            "digest": saved.catalog.digest,
+        }
 
     def open(self, variant: str, data: str | None, knobs: Mapping[str, Any]) -> WebShopWorld:
         """Open the bundled catalog or a folder in the public format."""
