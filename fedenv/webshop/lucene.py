@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedenv.webshop.index import Postings
-from fedenv.webshop.scoring import RowCache, _best, _checked, _checked_mask, _Row
+from fedenv.webshop.rows import Row, RowCache, best, checked_mask, checked_number
 
 _LARGEST = 1e30  # float32 holds its square root's products
 _DENSE = 6  # a term in more than one of so many documents has a dense row
@@ -84,9 +84,9 @@ class LuceneView:
         mask: np.ndarray | None = None,
     ) -> None:
         self.postings = postings
-        self.k1 = _checked("k1", k1, _LARGEST)
-        self.b = _checked("b", b, 1.0)
-        self._mask = None if mask is None else _checked_mask(mask, postings.num_documents)
+        self.k1 = checked_number("k1", k1, _LARGEST)
+        self.b = checked_number("b", b, 1.0)
+        self._mask = None if mask is None else checked_mask(mask, postings.num_documents)
         self._key = next(_serials)
         _ROWS.grow(min(160 * 8 * postings.num_documents, 64 * _MEBIBYTE))
 
@@ -123,7 +123,7 @@ class LuceneView:
         above = 0.0
         if not all(row.positive for row in rows):
             scores[~self._matches(terms)] = above = -np.inf
-        docs = _best(scores, n, above)
+        docs = best(scores, n, above)
         return docs.astype(np.int64, copy=False), scores[docs].astype(np.float64)
 
     def scores(self, tokens: Sequence[str]) -> np.ndarray:
@@ -137,7 +137,7 @@ class LuceneView:
         ids = map(self.postings.vocabulary.get, tokens)
         return dict(Counter(term for term in ids if term is not None))
 
-    def _row(self, term: int, boost: int) -> _Row:
+    def _row(self, term: int, boost: int) -> Row:
         if boost > 1:
             return self._new_row(term, boost)
         row = _ROWS.get((self._key, term))
@@ -146,7 +146,7 @@ class LuceneView:
             _ROWS.put((self._key, term), row)
         return row
 
-    def _new_row(self, term: int, boost: int) -> _Row:
+    def _new_row(self, term: int, boost: int) -> Row:
         assert self._inverse is not None
         postings = self.postings
         span = slice(postings.indptr[term], postings.indptr[term + 1])
@@ -160,12 +160,12 @@ class LuceneView:
         weights = (weight - weight / saturation).astype(np.float64)
         positive = bool((weights[kept] > 0).all())
         if len(docs) * _DENSE <= postings.num_documents:
-            return _Row(docs, weights, positive)
+            return Row(docs, weights, positive)
         dense = np.zeros(postings.num_documents)
         dense[docs] = weights
-        return _Row(None, dense, positive)
+        return Row(None, dense, positive)
 
-    def _sum(self, rows: Sequence[_Row]) -> np.ndarray:
+    def _sum(self, rows: Sequence[Row]) -> np.ndarray:
         scores = np.zeros(self.postings.num_documents)
         for docs, weights, _ in rows:
             if docs is None:

@@ -21,13 +21,12 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from fedenv.errors import ConfigError
 from fedenv.webshop.index import Postings, first_seen
 from fedenv.webshop.pruning import TermList, pruned_top
+from fedenv.webshop.rows import Row, RowCache, best, checked_mask, checked_number
 
 _LARGEST = 1e300  # above it, a product of parameter and frequency is no float any more
 _DENSE = 6  # a term in more than one of so many documents has a dense row
@@ -37,59 +36,6 @@ _MEBIBYTE = 2**20
 
 PRUNED_FROM = 100_000
 """The number of documents from which on searches are pruned."""
-
-
-class _Row(NamedTuple):
-    """What one query token adds to the scores.
-
-    Attributes:
-        docs: Documents that contain the term (intp, ascending), or None for a dense row.
-        weights: float64, one per entry of ``docs``, or one per document.
-        positive: Whether the weights of the kept documents are positive.
-    """
-
-    docs: np.ndarray | None
-    weights: np.ndarray
-    positive: bool
-
-
-class RowCache:
-    """Rows by (view, term): the recently used ones, up to a number of bytes.
-
-    Two generations: a full young one becomes the old one, whose rows come back when used. No
-    lock: threads that meet here may compute a row twice or lose one, never get a wrong one.
-    """
-
-    __slots__ = ("_limit", "_old", "_size", "_young")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit // 2
-        self._young: dict[tuple[int, int], _Row] = {}
-        self._old: dict[tuple[int, int], _Row] = {}
-        self._size = 0
-
-    def grow(self, limit: int) -> None:
-        """Raise the limit to this number of bytes, if it is lower."""
-        self._limit = max(self._limit, limit // 2)
-
-    def get(self, key: tuple[int, int]) -> _Row | None:
-        """Return the row, or None."""
-        row = self._young.get(key)
-        if row is None:
-            row = self._old.get(key)
-            if row is not None:
-                self.put(key, row)
-        return row
-
-    def put(self, key: tuple[int, int], row: _Row) -> None:
-        """Store the row, unless it alone is above half of the limit."""
-        size = row.weights.nbytes + 400  # with what Python adds for the objects
-        if size > self._limit:
-            return
-        if self._size + size > self._limit:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._young[key] = row
-        self._size += size
 
 
 _ROWS = RowCache(16 * _MEBIBYTE)  # shared by the views of the process
@@ -131,10 +77,10 @@ class OkapiView:
         mask: np.ndarray | None = None,
     ) -> None:
         self.postings = postings
-        self.k1 = _checked("k1", k1, _LARGEST)
-        self.b = _checked("b", b, 1.0)
-        self.epsilon = _checked("epsilon", epsilon, _LARGEST)
-        self._mask = None if mask is None else _checked_mask(mask, postings.num_documents)
+        self.k1 = checked_number("k1", k1, _LARGEST)
+        self.b = checked_number("b", b, 1.0)
+        self.epsilon = checked_number("epsilon", epsilon, _LARGEST)
+        self._mask = None if mask is None else checked_mask(mask, postings.num_documents)
         self._key = next(_serials)
         _ROWS.grow(min(160 * 8 * postings.num_documents, 64 * _MEBIBYTE))
         self._floor: float | None = None
@@ -176,7 +122,7 @@ class OkapiView:
         above = 0.0
         if not all(row.positive for row in rows):
             scores[~self._matches(terms)] = above = -np.inf
-        docs = _best(scores, n, above)
+        docs = best(scores, n, above)
         return docs.astype(np.int64, copy=False), scores[docs]
 
     def scores(self, tokens: Sequence[str]) -> np.ndarray:
@@ -214,24 +160,24 @@ class OkapiView:
             self._floor = self.epsilon * (float(total) / len(order))
         return self._floor
 
-    def _row(self, term: int) -> _Row:
+    def _row(self, term: int) -> Row:
         row = _ROWS.get((self._key, term))
         if row is None:
             row = self._new_row(term)
             _ROWS.put((self._key, term), row)
         return row
 
-    def _new_row(self, term: int) -> _Row:
+    def _new_row(self, term: int) -> Row:
         postings = self.postings
         span = slice(postings.indptr[term], postings.indptr[term + 1])
         docs = postings.docs[span].astype(np.intp, copy=False)
         idf = self._term_idf(term, docs)
         weights = self._weights(docs, postings.freqs[span], idf)
         if len(docs) * _DENSE <= postings.num_documents:
-            return _Row(docs, weights, idf > 0)
+            return Row(docs, weights, idf > 0)
         dense = np.zeros(postings.num_documents)
         dense[docs] = weights
-        return _Row(None, dense, idf > 0)
+        return Row(None, dense, idf > 0)
 
     def _term_idf(self, term: int, docs: np.ndarray) -> float:
         if self._mask is None:
@@ -269,7 +215,7 @@ class OkapiView:
     def _dense_row(self, term: int) -> np.ndarray:
         return self._row(term).weights
 
-    def _sum(self, rows: Sequence[_Row]) -> np.ndarray:
+    def _sum(self, rows: Sequence[Row]) -> np.ndarray:
         scores = np.zeros(self.postings.num_documents)
         for docs, weights, _ in rows:
             if docs is None:
@@ -287,36 +233,3 @@ class OkapiView:
         for term in terms:
             matches[postings.docs[postings.indptr[term] : postings.indptr[term + 1]]] = True
         return matches if self._mask is None else matches & self._mask
-
-
-def _best(scores: np.ndarray, n: int, above: float) -> np.ndarray:
-    """Return the indices of the n largest scores that exceed ``above``, stably sorted.
-
-    Only scores that reach a lower bound of the n-th largest are sorted. For long arrays the bound
-    is the n-th largest among the maxima of 2n blocks (the columns of a table).
-    """
-    size, columns = len(scores), 2 * n
-    bound = above
-    if size >= 2 * columns:
-        maxima = scores[: size // columns * columns].reshape(-1, columns).max(axis=0)
-        maxima.partition(n)
-        bound = maxima[n]
-    elif size > n:
-        bound = np.partition(scores, size - n)[size - n]
-    chosen = (scores >= bound if bound > above else scores > above).nonzero()[0]
-    return chosen[(-scores[chosen]).argsort(kind="stable")[:n]]
-
-
-def _checked(name: str, value: float, largest: float) -> float:
-    if not 0 <= value <= largest:
-        raise ConfigError(f"{name} must be a number in [0, {largest:g}], got {value!r}")
-    return float(value)
-
-
-def _checked_mask(mask: np.ndarray, num_documents: int) -> np.ndarray:
-    if mask.dtype != np.bool_ or mask.shape != (num_documents,):
-        raise ConfigError(
-            f"mask must be boolean with shape ({num_documents},), "
-            f"got {mask.dtype} with shape {mask.shape}"
-        )
-    return mask.copy()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedenv import seeding
-from fedenv.webshop import pruning, scoring
+from fedenv.webshop import pruning, rows, scoring
 from fedenv.webshop.index import Postings
 from fedenv.webshop.scoring import OkapiView
 
@@ -86,7 +86,7 @@ def test_a_view_costs_its_mask(monkeypatch):
     import tracemalloc
 
     monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
-    monkeypatch.setattr(scoring.RowCache, "put", lambda *_: None)  # shared, and bounded as a whole
+    monkeypatch.setattr(rows.RowCache, "put", lambda *_: None)  # shared, and bounded as a whole
     size = 50_000
     postings = Postings.from_token_lists([["a", "b"], ["c"], ["d"], ["c"], ["d"]] * (size // 5))
     mask = np.arange(size) % 3 > 0

@@ -19,7 +19,8 @@ from fedenv.seeding import frozen_rng
 from fedenv.webshop import scoring
 from fedenv.webshop.engine import SearchEngine
 from fedenv.webshop.index import FieldIndex, Postings, tokenize
-from fedenv.webshop.scoring import OkapiView, RowCache
+from fedenv.webshop.rows import Row, RowCache
+from fedenv.webshop.scoring import OkapiView
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "webshop_real"
 
@@ -286,7 +287,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
     assert pairs(view.top(["w1", "w2"], 300)) == pairs(first)
     cache.grow(10)
     assert cache._limit * 2 == 20_000
-    too_large = scoring._Row(None, np.zeros(1_250), True)
+    too_large = Row(None, np.zeros(1_250), True)
     cache.put((0, 0), too_large)
     assert cache.get((0, 0)) is None
     cache.grow(40_000)
