@@ -212,13 +212,12 @@ class FedTextEnv(gymnasium.Env[str, str]):
         Raises:
             ConfigError: Unknown option, or no such task here.
         """
+        chosen = self.tasks.choose(options) if options else None  # refused before anything changes
         super().reset(seed=seed)
         if seed is None:
             seed = int(self.np_random.integers(_MAX_EPISODE_SEED))
         self._episode_seed = int(seed)
-        self._position = (
-            self.tasks.choose(options) if options else self.tasks.draw(self._episode_seed)
-        )
+        self._position = self.tasks.draw(self._episode_seed) if chosen is None else chosen
         self._episode = self.tasks.begin(self._position, self._episode_seed)
         self._step = 0
         return self._episode.observation, self._info(self._episode, True)

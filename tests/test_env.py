@@ -179,10 +179,14 @@ def test_a_task_can_be_chosen_by_id_and_by_index():
     [{"task": 1}, {"task_index": 100}, {"task_index": -1}, {"task_index": "0"}]
     + [{"task_id": "webshop-none"}, {"task_id": ["x"]}, {"task_id": "a", "task_index": 1}],
 )
-def test_bad_reset_options_are_refused(options):
-    env = gym.make("FedWebShop-v0")
+def test_bad_reset_options_are_refused_and_lose_nothing(options):
+    env, twin = (gym.make("FedWebShop-v0") for _ in range(2))
+    for each in (env, twin):
+        each.reset(seed=2)
     with pytest.raises(ConfigError, match="task"):
-        env.reset(options=options)
+        env.reset(seed=9, options=options)
+    assert env.step("search[wood]") == twin.step("search[wood]")
+    assert env.reset() == twin.reset()
 
 
 @pytest.mark.parametrize(

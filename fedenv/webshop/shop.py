@@ -53,12 +53,11 @@ class Shop:
             saved.goals(goals) if saved else build_goals(self.catalog, goals)
         )
         if not self.goals:
-            hint = (
-                "does the folder have items_human_ins.json?"
-                if goals == "human"
-                else ("does any product carry an instruction?")
+            source = "items_human_ins.json" if goals == "human" else "items_ins_v2"
+            raise ConfigError(
+                f"{files.products}: the data set has no {goals} goals; "
+                f"does {source} hold an instruction for any product?"
             )
-            raise ConfigError(f"{files.products}: the data set has no {goals} goals; {hint}")
         self.tagger = get_tagger(noun_tagger)
         self._open()
 
@@ -132,7 +131,10 @@ class Shop:
 
     def pages(self, mode: str) -> Pages:
         """Return the page texts in an observation mode, with their shared fragments."""
-        return self._pages.setdefault(mode, self._pages.get(mode) or make_pages(self.catalog, mode))
+        pages = self._pages.get(mode)
+        if pages is None:
+            pages = self._pages[mode] = make_pages(self.catalog, mode)
+        return pages
 
     def find(self, label: str) -> int | None:
         """Return the index of the product whose lower-cased code is ``label``."""
