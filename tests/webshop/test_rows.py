@@ -28,5 +28,5 @@ def test_the_best_are_those_of_a_stable_sort(scores, n, precision, above):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_best_of_a_long_array(precision):
     values = np.zeros(200_000, dtype=precision)
-    values[[7, 65_543, 131_079, 199_999]] = [1.0, 2.0, 1.0, 2.0]
-    assert best(values, 3, 0.0).tolist() == [65_543, 199_999, 7]
+    values[[7, 65_543, 131_079, 199_999]] = [1.0, 2.0, 4.0, 2.0]
+    assert best(values, 3, 0.0).tolist() == [131_079, 65_543, 199_999]
