@@ -23,7 +23,7 @@ KNOBS: Mapping[str, str] = {
     "goals": '"synthetic" or "human" (needs items_human_ins.json)',
     "noun_tagger": '"rules", "spacy" or "spacy:<model>": the tagger of the type reward',
     "observation_mode": '"text" or "text_rich"',
-    "engine": '"okapi", "lucene", or "pyserini" (Lucene itself, extra lucene)',
+    "engine": '"okapi", "lucene", or "pyserini" (Lucene itself, extra lucene), for all kernels',
     "k1": "BM25 term saturation, a number of at least 0",
     "b": "BM25 length normalisation, a number in [0, 1]",
     "fields": f"indexed fields, a list from {', '.join(INDEX_FIELDS)}",
