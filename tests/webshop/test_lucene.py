@@ -16,7 +16,8 @@ from fedenv.webshop.catalog import catalog_split
 from fedenv.webshop.engine import SearchEngine
 from fedenv.webshop.files import find_files
 from fedenv.webshop.index import Postings, tokenize
-from fedenv.webshop.lucene import LENGTHS, LuceneView, length_codes
+from fedenv.webshop.lengths import LENGTHS, length_codes
+from fedenv.webshop.lucene import LuceneView
 from fedenv.webshop.pipeline import FIELDS, INDEX_FIELDS, PipelineConfig
 from fedenv.webshop.shop import open_shop
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedenv import seeding
-from fedenv.webshop import pruning, rows, scoring
+from fedenv.webshop import pruning, rows, views
 from fedenv.webshop.index import Postings
 from fedenv.webshop.scoring import OkapiView
 
@@ -25,7 +25,7 @@ def postings():
     return Postings.from_token_lists([[f"w{i}" for i in part] for part in parts] * 2)
 
 
-def views(postings):
+def all_views(postings):
     mask = seeding.frozen_rng("test-pruning", "mask").random_sample(4000) < 0.4
     for k1, b in ((1.2, 0.75), (0.3, 0.0), (5.0, 1.0), (0.0, 0.5), (1e300, 0.75)):
         for kept in (None, mask):
@@ -42,13 +42,13 @@ def test_the_same_results(postings, n, monkeypatch):
         return look_up(self, documents)
 
     monkeypatch.setattr(pruning.TermList, "look_up", counted)
-    for number, view in enumerate(views(postings)):
+    for number, view in enumerate(all_views(postings)):
         for i in range(25):
             query = [f"w{word}" for word in zipf(i % 7, "query", number, i)]
             query += query[: i % 3] + ["unknown"] * (i % 2)
-            monkeypatch.setattr(scoring, "PRUNED_FROM", 10**9)
+            monkeypatch.setattr(views, "PRUNED_FROM", 10**9)
             expected = view.top(query, n)
-            monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
+            monkeypatch.setattr(views, "PRUNED_FROM", 0)
             got = view.top(query, n)
             assert np.array_equal(got[0], expected[0])
             assert np.array_equal(got[1], expected[1])
@@ -60,14 +60,14 @@ def test_negative_weights_take_the_plain_path(monkeypatch):
     postings = Postings.from_token_lists([["a", "b"], ["a"], ["a", "c"]])
     view = OkapiView(postings, epsilon=-0.0)
     expected = view.top(["a", "b"], 3)
-    monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
+    monkeypatch.setattr(views, "PRUNED_FROM", 0)
     got = view.top(["a", "b"], 3)
     assert [x.tolist() for x in got] == [x.tolist() for x in expected]
     assert len(got[0]) == 3
 
 
 def test_a_frequent_word_is_not_read_in_full(postings, monkeypatch):
-    monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
+    monkeypatch.setattr(views, "PRUNED_FROM", 0)
     view = OkapiView(postings)
     read = []
     monkeypatch.setattr(
@@ -85,7 +85,7 @@ plain = pruning.TermList.add_to
 def test_a_view_costs_its_mask(monkeypatch):
     import tracemalloc
 
-    monkeypatch.setattr(scoring, "PRUNED_FROM", 0)
+    monkeypatch.setattr(views, "PRUNED_FROM", 0)
     monkeypatch.setattr(rows.RowCache, "put", lambda *_: None)  # shared, and bounded as a whole
     size = 50_000
     postings = Postings.from_token_lists([["a", "b"], ["c"], ["d"], ["c"], ["d"]] * (size // 5))
