@@ -10,9 +10,9 @@ and Burgess 2014, "Improvements to BM25 and Language Models Examined"), to the l
   tokens in order and with repetition, in float64 and in this very order of operations.
 
 Documents without a token add exactly zero there, so that a *row* per token, its weight in the
-documents that contain it, is all that has to be added up (:mod:`fedenv.webshop.views`). What differs
-from the reference: only documents that contain a token of the query are results, ties are in
-document order, and an empty corpus is no error.
+documents that contain it, is all that has to be added up (:mod:`fedenv.webshop.views`). What
+differs from the reference: only documents that contain a token of the query are results, ties are
+in document order, and an empty corpus is no error.
 """
 
 from __future__ import annotations
