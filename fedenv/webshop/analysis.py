@@ -185,19 +185,14 @@ def english_tokens(text: str) -> list[str]:
     Args:
         text: Any string.
     """
-    return [token for token in map(word_token, words(text)) if token is not None]
-
-
-def word_token(word: str) -> str | None:
-    """Return the token that a word of a text becomes; None for a stop word.
-
-    Args:
-        word: One of what ``words`` returns.
-    """
-    if word.endswith(_POSSESSIVES):
-        word = word[:-2]
-    word = word.lower() if word.isascii() else "".join(c.lower()[0] for c in word)
-    return None if word in STOP_WORDS else stem(word)
+    tokens: list[str] = []
+    for word in words(text):
+        if word.endswith(_POSSESSIVES):
+            word = word[:-2]
+        word = word.lower() if word.isascii() else "".join(c.lower()[0] for c in word)
+        if word not in STOP_WORDS:
+            tokens.append(stem(word))
+    return tokens
 
 
 @lru_cache(maxsize=_STEMS_KEPT)

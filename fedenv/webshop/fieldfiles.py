@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from fedenv.family import Progress
-from fedenv.webshop.analysis import word_token, words
 from fedenv.webshop.arrays import ArrayWriter, TextList, load_array, write_texts
 from fedenv.webshop.blocks import Folder, Memory, block_tokens, document_blocks, invert_blocks
 from fedenv.webshop.index import FieldIndex, Postings, Tokens, concatenate, tokenize
@@ -29,7 +29,7 @@ _SAME_TEXT = {"Title": "name"}  # fields whose text is always that of another; s
 _STORED = tuple(name for name in INDEX_FIELDS if name not in _SAME_TEXT)
 _POSTINGS = ("doc_indptr", "doc_terms", "indptr", "docs", "freqs", "doc_lengths")
 _DERIVED = ("first_seen", "length_codes")
-_WORDS_KEPT = 2**20
+_PIECES_KEPT = 2**20
 
 
 class _Vocabulary(dict[str, int]):
@@ -40,27 +40,28 @@ class _Vocabulary(dict[str, int]):
         return number
 
 
-class _EnglishWords(dict[str, int]):
-    """Number of the token that each word becomes, -1 for a stop word; forgets all when full."""
+class _Numbering(dict[str, tuple[int, ...]]):
+    """Numbers of the tokens of texts without a space; forgets all when full.
 
-    def __init__(self, vocabulary: _Vocabulary) -> None:
+    No tokenizer finds a token that spans a space (other white space may join words), so a text is
+    analysed piece by piece, and a piece that came before is not analysed again.
+    """
+
+    def __init__(self, tokenizer: str, vocabulary: _Vocabulary) -> None:
         super().__init__()
+        self._tokenizer = tokenizer
         self._vocabulary = vocabulary
 
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _WORDS_KEPT:
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        if len(self) >= _PIECES_KEPT:
             self.clear()
-        token = word_token(word)
-        number = self[word] = -1 if token is None else self._vocabulary[token]
-        return number
+        tokens = tokenize(piece, self._tokenizer)
+        numbers = self[piece] = tuple(map(self._vocabulary.__getitem__, tokens))
+        return numbers
 
-
-def _numbering(tokenizer: str, vocabulary: _Vocabulary) -> Callable[[str], list[int]]:
-    """Return a function from a text to the numbers of its tokens, as ``tokenize`` finds them."""
-    if tokenizer == "english":
-        number_of = _EnglishWords(vocabulary).__getitem__
-        return lambda text: [number for number in map(number_of, words(text)) if number >= 0]
-    return lambda text: list(map(vocabulary.__getitem__, tokenize(text, tokenizer)))
+    def of_text(self, text: str) -> array[int]:
+        """Return the numbers of a text's tokens, in order."""
+        return array("i", list(chain.from_iterable(map(self.__getitem__, text.split(" ")))))
 
 
 class FieldWriter(ExitStack):
@@ -77,7 +78,7 @@ class FieldWriter(ExitStack):
         self._folder = folder
         self._tokenizer = tokenizer
         self._vocabulary = _Vocabulary()
-        self._numbers = _numbering(tokenizer, self._vocabulary)
+        self._numbers = _Numbering(tokenizer, self._vocabulary)
         self._ids = {name: self._array(f"tokens-{name}", np.int32) for name in _STORED}
         self._ends = {name: self._array(f"ends-{name}", np.int64) for name in _STORED}
         self._blank = {name: self._array(f"blank-{name}", np.bool_) for name in _STORED}
@@ -91,7 +92,7 @@ class FieldWriter(ExitStack):
         """Take the texts of the next product by field."""
         for name, ids in self._ids.items():
             text = " ".join(document[name])
-            ids.extend(array("i", self._numbers(text)))
+            ids.extend(self._numbers.of_text(text))
             self._ends[name].extend(array("q", (ids.size,)))
             self._blank[name].extend(array("b", (not text.strip(),)))
 
