@@ -121,10 +121,20 @@ def test_plain_python(corpus, query, n, k1, b, data) -> None:
     )
     view, masked = LuceneView(postings, k1, b), LuceneView(postings, k1, b, mask)
     for pruned_from in (10**9, 0):
-        with mock.patch.object(views, "PRUNED_FROM", pruned_from):
+        with mock.patch.multiple(views, PRUNED_FROM=pruned_from, _COUNTED=pruned_from):
             assert pairs(view.top(query, n)) == everything
             assert pairs(masked.top(query, n)) == expected
             assert pairs(pickle.loads(pickle.dumps(masked)).top(query, n)) == expected
+
+
+def test_a_weight_that_float32_rounds_to_zero_is_a_match(monkeypatch) -> None:
+    corpus = [["a"] + ["b"] * 3_000, ["a"], ["c"]]
+    view = LuceneView(Postings.from_token_lists(corpus), 1e7, 1.0)
+    expected = plain_top(corpus, ["a"], 3, k1=1e7, b=1.0)
+    assert [score > 0 for _, score in expected] == [True, False]
+    for pruned_from in (10**9, 0):
+        monkeypatch.setattr(views, "PRUNED_FROM", pruned_from)
+        assert pairs(view.top(["a"], 3)) == expected
 
 
 def test_lengths_are_stored_in_a_byte() -> None:

@@ -115,6 +115,13 @@ def test_postings_are_the_same(both):
         assert ours.vocabulary.get("no such word") is None
 
 
+def test_postings_of_both_engines_are_mapped_not_made(both):
+    for engine in ("okapi", "lucene"):
+        postings = both[1].pipeline(PipelineConfig.of_engine(engine)).scorer.postings
+        for name in ("docs", "freqs", "doc_lengths", "length_codes", "first_seen"):
+            assert isinstance(getattr(postings, name).base, np.memmap), (engine, name)
+
+
 def configurations(shop):
     for engine in ("okapi", "lucene"):
         own = PipelineConfig.of_engine(engine)
