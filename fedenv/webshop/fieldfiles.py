@@ -79,6 +79,7 @@ class FieldWriter(ExitStack):
         self._tokenizer = tokenizer
         self._vocabulary = _Vocabulary()
         self._numbers = _Numbering(tokenizer, self._vocabulary)
+        self.callback(self._numbers.clear)  # the postings need the memory
         self._ids = {name: self._array(f"tokens-{name}", np.int32) for name in _STORED}
         self._ends = {name: self._array(f"ends-{name}", np.int64) for name in _STORED}
         self._blank = {name: self._array(f"blank-{name}", np.bool_) for name in _STORED}
