@@ -53,7 +53,8 @@ class KeywordAgent:
     """Opens results in order until one shows all named options within the price, then buys.
 
     Where the steps run out first it buys the best it has seen so far: the open product if nothing
-    better was seen, as there is no step left to go back.
+    better was seen, as there is no step left to go back. Where it did not mean to go (another hand
+    may have clicked), it searches again.
     """
 
     def __init__(self, env: gymnasium.Env[str, str], rng: np.random.Generator) -> None:
@@ -75,7 +76,7 @@ class KeywordAgent:
         if BUY in info["admissible_actions"]:
             return self._judge(observation, info)
         if click(NEXT_PAGE) not in info["admissible_actions"]:
-            return click(BACK_TO_SEARCH)
+            return f"search[{self._request.query}]"
         for link in result_links(info):
             if link not in self._opened:
                 self._opened.add(link)
