@@ -90,7 +90,9 @@ class EpsilonAgent:
         return int(self._rng.random_sample() * n)
 
 
-def random_action(info: Mapping[str, Any], words: Sequence[str], index: Callable[[int], int]) -> str:
+def random_action(
+    info: Mapping[str, Any], words: Sequence[str], index: Callable[[int], int]
+) -> str:
     """Return a random admissible action (an empty text where there is none).
 
     Args:
@@ -104,7 +106,9 @@ def random_action(info: Mapping[str, Any], words: Sequence[str], index: Callable
     action: str = actions[index(len(actions))]
     if PLACEHOLDER in action and words:
         size = 1 + index(5)
-        action = action.replace(PLACEHOLDER, " ".join(words[index(len(words))] for _ in range(size)))
+        action = action.replace(
+            PLACEHOLDER, " ".join(words[index(len(words))] for _ in range(size))
+        )
     return action
 
 

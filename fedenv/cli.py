@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "rollout": "fedenv.commands.rollout:rollout",
     "evaluate": "fedenv.commands.evaluate:evaluate",
     "replay": "fedenv.commands.replay:replay",
+    "label": "fedenv.commands.label:label",
     "manifest": "fedenv.commands.manifest:manifest",
     "data": "fedenv.commands.data:data",
     "report": "fedenv.commands.report:report",
