@@ -61,12 +61,14 @@ class KeywordAgent:
         self._limit = _step_limit(env)
         self._plan: deque[str] = deque()
         self._request = Request("", (), None)
-        self._opened: set[str] = set()
+        self._open = ""
+        self._refused: set[str] = set()
 
     def reset(self, observation: str, info: Mapping[str, Any]) -> None:
         """Read the instruction."""
         self._request = read_request(observation)
-        self._opened = set()
+        self._open = ""
+        self._refused = set()
         self._plan = deque([f"search[{self._request.query}]"])
 
     def act(self, observation: str, info: Mapping[str, Any]) -> str:
@@ -78,8 +80,8 @@ class KeywordAgent:
         if click(NEXT_PAGE) not in info["admissible_actions"]:
             return f"search[{self._request.query}]"
         for link in result_links(info):
-            if link not in self._opened:
-                self._opened.add(link)
+            if link not in self._refused:
+                self._open = link
                 return click(link)
         return click(NEXT_PAGE)
 
@@ -94,6 +96,7 @@ class KeywordAgent:
             self._plan.extend(map(click, wanted))
             self._plan.append(BUY)
             return self._plan.popleft()
+        self._refused.add(self._open)
         return click(PREVIOUS)
 
 
