@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "fedenv.commands.replay:replay",
     "label": "fedenv.commands.label:label",
     "manifest": "fedenv.commands.manifest:manifest",
+    "partition": "fedenv.commands.partition:partition",
     "data": "fedenv.commands.data:data",
     "report": "fedenv.commands.report:report",
     "serve": "fedenv.commands.serve:serve",

@@ -26,7 +26,7 @@ from fedenv.federation import MAX_SEED, Federation, shared_federation
 from fedenv.partitions.labels import Labels, Provenance
 from fedenv.recording import append_line, drop_partial_line, read_lines
 from fedenv.registration import find_environment
-from fedenv.seeding import bits_for, frozen_rng, rng_for
+from fedenv.seeding import bits_for, rng_for, wide_rng
 
 FORMAT = "fedenv-labelling/1"
 TASKS_PER_JOB = 8
@@ -190,7 +190,7 @@ def _episodes(config: LabelConfig, env: Any, index: int, task_id: str) -> Iterat
         path = ("label", config.seed, task_id, episode)
         # Scripted agents draw nothing; whatever counts is drawn from the frozen stream.
         scripted = factory(env, rng_for(*path, "agent"))
-        agent = EpsilonAgent(scripted, config.epsilon, frozen_rng(*path, "random steps"))
+        agent = EpsilonAgent(scripted, config.epsilon, wide_rng(*path, "random steps"))
         observation, info = env.reset(
             seed=bits_for(*path, "seed", bits=31), options={"task_index": index}
         )

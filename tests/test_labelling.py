@@ -22,33 +22,9 @@ from fedenv.errors import ConfigError, DataError
 from fedenv.labelling import LabelConfig, count_successes, measure_labels
 from fedenv.partitions.labels import Labels
 from fedenv.seeding import frozen_rng
-from tests.conftest import colors, product, write_folder
 
 PLAIN = "FedWebShop-v0"
 ROOT = Path(fedenv.__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory) -> str:
-    """Twenty spades in four colours: 80 goals, 40 of them for training."""
-    products, instructions = [], {}
-    for i in range(20):
-        asin = f"B0000001{i:02d}"
-        options = colors("red", "blue", "green", "white")
-        products.append(
-            product(
-                asin,
-                name=f"Steel spade number {i}",
-                category=("garden", "beauty")[i % 2],
-                customization_options=options,
-            )
-        )
-        instructions[asin] = {
-            "attributes": ["heavy duty"],
-            "instruction": f"Find me heavy duty spades number {i}",
-            "instruction_attributes": ["heavy duty"],
-        }
-    return write_folder(tmp_path_factory.mktemp("shelf"), products, instructions)
 
 
 def config(shelf: str, **changes) -> LabelConfig:

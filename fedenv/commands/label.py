@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from fedenv.commands.common import data_option, make_console, progress_bar, settings_option
 from fedenv.labelling import LabelConfig, measure_labels
 from fedenv.partitions.labels import Labels
+from fedenv.partitions.measures import independence
 from fedenv.tasks import TaskPool
 
 THRESHOLD = 0.5
@@ -78,7 +78,9 @@ def show_labels(console: Console, labels: Labels, pool: TaskPool) -> None:
         pool: The tasks they belong to.
     """
     rates = labels.of(pool)
-    counts = np.histogram(rates, np.linspace(0.0, 1.0, _BINS + 1))[0].tolist()
+    # Rates are fractions k / K: 6 / 20 belongs to the bin that 0.3 opens.
+    bins = np.minimum((rates * _BINS + 1e-9).astype(int), _BINS - 1)
+    counts = np.bincount(bins, minlength=_BINS).tolist()
     table = Table(title=f"Success rates: {labels.provenance.policy}", box=None)
     table.add_column("rate", no_wrap=True)
     table.add_column("tasks", justify="right")
@@ -92,11 +94,13 @@ def show_labels(console: Console, labels: Labels, pool: TaskPool) -> None:
     for name in ("category", "tasks", "mean rate", "share"):
         table.add_column(name, justify="left" if name == "category" else "right", no_wrap=True)
     categories = np.array(pool.categories)
-    for category, mine in (*_groups(categories), ("all", np.ones(len(pool), dtype=bool))):
-        solved = float((rates[mine] >= THRESHOLD).mean())
-        table.add_row(category, str(int(mine.sum())), f"{rates[mine].mean():.3f}", f"{solved:.3f}")
+    test = independence(pool, rates >= THRESHOLD)
+    for category, share in (*test.by_category.items(), ("all", test.success_share)):
+        mine = rates if category == "all" else rates[categories == category]
+        table.add_row(category, str(len(mine)), f"{mine.mean():.3f}", f"{share:.3f}")
     console.print(table)
-
-
-def _groups(categories: Any) -> Sequence[tuple[str, Any]]:
-    return [(str(category), categories == category) for category in np.unique(categories)]
+    console.print(
+        f"Dependence of success on category: epsilon {test.epsilon:.3f}, chi2 {test.chi2:.1f} "
+        f"({test.degrees} degrees of freedom, p = {test.p_value:.2g})",
+        style="dim",
+    )

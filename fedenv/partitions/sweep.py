@@ -1,0 +1,151 @@
+"""Sweeps: a partition's knob turned from end to end, its measure beside the closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedenv.partitions import theory
+from fedenv.partitions.hardness import total_successes
+from fedenv.partitions.labels import Labels
+from fedenv.partitions.registry import assign, parse
+from fedenv.partitions.strata import category_codes
+from fedenv.tasks import TaskPool
+
+Progress = Callable[[int, int], None]
+_POWERS = tuple(float(2**k) for k in range(9))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How a partition is swept.
+
+    Attributes:
+        knob: Name of the knob.
+        symbol: What the paper calls it.
+        measure: The measure that it moves.
+        values: Values, ascending, from one end of the paper's experiments to the other.
+    """
+
+    knob: str
+    symbol: str
+    measure: str
+    values: tuple[float, ...]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The first and the last value."""
+        return self.values[0], self.values[-1]
+
+
+SWEEPS: Mapping[str, Sweep] = {
+    "preference": Sweep(
+        "omega", "ω", "delta2_pref", (0.01, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.99)
+    ),
+    "coverage": Sweep("xi", "ξ", "delta2_cov", _POWERS),
+    "hardness": Sweep("xi", "ξ′", "delta2_hard", _POWERS),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A measure over a sweep, beside its closed form.
+
+    Attributes:
+        sweep: What was turned.
+        measured: Mean over the runs at each value: shape (K,).
+        expected: Closed form with its terms of finite size at each value: shape (K,).
+        half_widths: Half width of the 95 % band of such a mean: shape (K,).
+        runs: Number of runs at each value.
+    """
+
+    sweep: Sweep
+    measured: np.ndarray
+    expected: np.ndarray
+    half_widths: np.ndarray
+    runs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the curve as a JSON value."""
+        rows = zip(self.sweep.values, self.measured, self.expected, self.half_widths, strict=True)
+        return {
+            "knob": self.sweep.knob,
+            "measure": self.sweep.measure,
+            "runs": self.runs,
+            "points": [
+                {
+                    self.sweep.knob: value,
+                    "measured": float(measured),
+                    "expected": float(expected),
+                    "half_width": float(half_width),
+                }
+                for value, measured, expected, half_width in rows
+            ],
+        }
+
+
+def closed_form(
+    partition: Mapping[str, Any], pool: TaskPool, num_clients: int, labels: Labels | None
+) -> float:
+    """Return the expected value of the measure that a partition's knob moves.
+
+    Args:
+        partition: As :func:`fedenv.partitions.registry.parse` returns it; one of :data:`SWEEPS`.
+        pool: Training tasks.
+        num_clients: Number of clients N.
+        labels: Success labels for a partition that needs them.
+    """
+    name = partition["name"]
+    if name == "coverage":
+        return theory.coverage(partition["xi"], partition["bounds"], num_clients)
+    size = partition["tasks_per_client"]
+    if name == "preference":
+        names, codes = category_codes(pool)
+        shares = np.bincount(codes, minlength=len(names)) / len(pool)
+        sizes = np.full(num_clients, size)
+        return theory.preference(partition["omega"], theory.diversity(shares), sizes)
+    assert labels is not None
+    solved = int((labels.of(pool) >= partition["eta"]).sum())
+    mean = total_successes(num_clients, size, solved, len(pool)) / (num_clients * size)
+    low, high = partition["kappa"] or (0, size)
+    return theory.hardness(partition["xi"], low / size, mean, high / size, 1.0 / size, num_clients)
+
+
+def run_sweep(
+    partition: Mapping[str, Any],
+    pool: TaskPool,
+    num_clients: int,
+    seeds: Sequence[int],
+    labels: Labels | None = None,
+    progress: Progress | None = None,
+) -> Curve:
+    """Measure a partition at every value of its sweep.
+
+    Args:
+        partition: Name and knobs; the one that is swept is replaced.
+        pool: Training tasks.
+        num_clients: Number of clients N.
+        seeds: A run for each, at least 2.
+        labels: Success labels for a partition that needs them.
+        progress: Called with (finished assignments, all assignments).
+
+    Raises:
+        ConfigError: A knob is out of range, or the pool cannot give what one value needs.
+    """
+    sweep = SWEEPS[partition["name"]]
+    measured, expected, half_widths = [], [], []
+    for place, value in enumerate(sweep.values):
+        turned = parse({**partition, sweep.knob: value})
+        runs = []
+        for seed in seeds:
+            runs.append(assign(turned, pool, num_clients, seed, labels).measures[sweep.measure])
+            if progress is not None:
+                progress(place * len(seeds) + len(runs), len(sweep.values) * len(seeds))
+        expected.append(closed_form(turned, pool, num_clients, labels))
+        measured.append(np.mean(runs))
+        band = theory.confidence_band(expected[-1], float(np.std(runs, ddof=1)), len(runs))
+        half_widths.append(band.half_width)
+    return Curve(sweep, np.array(measured), np.array(expected), np.array(half_widths), len(seeds))
