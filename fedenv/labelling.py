@@ -20,7 +20,7 @@ from typing import Any
 
 from fedenv.agents import EpsilonAgent, agent_factory
 from fedenv.errors import ConfigError, DataError, unknown_name
-from fedenv.evaluation.parallel import check_workers, run_parallel
+from fedenv.parallel import check_workers, run_parallel
 from fedenv.evaluation.rundir import EPISODES, RUN, open_run
 from fedenv.federation import MAX_SEED, Federation, shared_federation
 from fedenv.partitions.labels import Labels, Provenance

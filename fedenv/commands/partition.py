@@ -80,7 +80,7 @@ def partition_command(name: str) -> click.Command:
         type=click.IntRange(2),
         default=20,
         show_default=True,
-        help="Seeds per point of the control curve.",
+        help="Runs per point of the control curve.",
     )
     def run(
         env_id: str,

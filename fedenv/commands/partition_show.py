@@ -112,13 +112,13 @@ def sweep_of(report: PartitionReport, num_seeds: int) -> Curve | None:
     federation = report.federation
     if federation.partition["name"] not in SWEEPS:
         return None
-    first = federation.federation_seed
     with progress_bar("assignments") as progress:
         return run_sweep(
             federation.partition,
             federation.assignment.pool,
             federation.num_clients,
-            range(first, first + num_seeds),
+            num_seeds,
+            federation.federation_seed,
             federation.labels,
             progress,
         )

@@ -9,7 +9,7 @@ from itertools import chain
 
 from fedenv.agents import agent_factory
 from fedenv.evaluation.config import SPLIT, EvaluationConfig
-from fedenv.evaluation.parallel import run_parallel
+from fedenv.parallel import run_parallel
 from fedenv.recording import Recorder
 from fedenv.registration import find_environment
 from fedenv.seeding import bits_for, frozen_rng, rng_for

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +119,8 @@ def run_sweep(
     partition: Mapping[str, Any],
     pool: TaskPool,
     num_clients: int,
-    seeds: Sequence[int],
+    runs: int,
+    seed: int = 42,
     labels: Labels | None = None,
     progress: Progress | None = None,
 ) -> Curve:
@@ -128,7 +130,9 @@ def run_sweep(
         partition: Name and knobs; the one that is swept is replaced.
         pool: Training tasks.
         num_clients: Number of clients N.
-        seeds: A run for each, at least 2.
+        runs: Runs at each value, at least 2. No two runs of a sweep share a seed, so that the
+            points are independent of each other.
+        seed: The first seed; each run takes the next one.
         labels: Success labels for a partition that needs them.
         progress: Called with (finished assignments, all assignments).
 
@@ -136,16 +140,20 @@ def run_sweep(
         ConfigError: A knob is out of range, or the pool cannot give what one value needs.
     """
     sweep = SWEEPS[partition["name"]]
-    measured, expected, half_widths = [], [], []
-    for place, value in enumerate(sweep.values):
+    total = len(sweep.values) * runs
+    seeds = iter(range(seed, seed + total))
+    measured: list[float] = []
+    expected: list[float] = []
+    half_widths: list[float] = []
+    for value in sweep.values:
         turned = parse({**partition, sweep.knob: value})
-        runs = []
-        for seed in seeds:
-            runs.append(assign(turned, pool, num_clients, seed, labels).measures[sweep.measure])
+        found: list[float] = []
+        for own in itertools.islice(seeds, runs):
+            found.append(assign(turned, pool, num_clients, own, labels).measures[sweep.measure])
             if progress is not None:
-                progress(place * len(seeds) + len(runs), len(sweep.values) * len(seeds))
+                progress(len(measured) * runs + len(found), total)
         expected.append(closed_form(turned, pool, num_clients, labels))
-        measured.append(np.mean(runs))
-        band = theory.confidence_band(expected[-1], float(np.std(runs, ddof=1)), len(runs))
+        measured.append(float(np.mean(found)))
+        band = theory.confidence_band(expected[-1], float(np.std(found, ddof=1)), runs)
         half_widths.append(band.half_width)
-    return Curve(sweep, np.array(measured), np.array(expected), np.array(half_widths), len(seeds))
+    return Curve(sweep, np.array(measured), np.array(expected), np.array(half_widths), runs)

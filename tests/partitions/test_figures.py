@@ -132,8 +132,7 @@ def test_sweeps_follow_the_closed_form(shop, labels, name):
     knobs = {"bounds": [20, 100, 200]} if name == "coverage" else {"tasks_per_client": 50}
     partition = parse({"name": name, sweep.knob: 0.5, **knobs})
     calls = []
-    seeds = range(42, 52)
-    curve = run_sweep(partition, shop, 30, seeds, labels, lambda *call: calls.append(call))
+    curve = run_sweep(partition, shop, 30, 10, 42, labels, lambda *call: calls.append(call))
     assert calls == [(i + 1, 90) for i in range(90)]
     # Four deviations of the mean: a band of 95 % would fail now and then.
     assert np.all(np.abs(curve.measured - curve.expected) < 2 * curve.half_widths + 1e-9)
@@ -158,13 +157,13 @@ def test_sweeps_follow_the_closed_form(shop, labels, name):
 def test_a_sweep_is_of_the_partition_that_is_asked_for(shop):
     """The other knobs, the number of clients and the seeds are the caller's."""
     partition = parse({"name": "coverage", "xi": 3, "bounds": [20, 100, 200]})
-    curve = run_sweep(partition, shop, 20, [7, 9])
-    runs = [
-        measure(coverage(shop, 20, seed, xi=1, bounds=(20, 100, 200))).delta2_cov for seed in (7, 9)
-    ]
-    assert curve.measured[0] == pytest.approx(np.mean(runs))
+    curve = run_sweep(partition, shop, 20, 2, seed=7)
+    for place, xi, seeds in ((0, 1, (7, 8)), (3, 8, (13, 14))):
+        made = [coverage(shop, 20, seed, xi=xi, bounds=(20, 100, 200)) for seed in seeds]
+        runs = [measure(assignment).delta2_cov for assignment in made]
+        assert curve.measured[place] == pytest.approx(np.mean(runs))
     half_width = 1.959964 * np.std(runs, ddof=1) / np.sqrt(2)
-    assert curve.half_widths[0] == pytest.approx(half_width)
+    assert curve.half_widths[3] == pytest.approx(half_width)
 
 
 def test_closed_forms(shop, labels):
