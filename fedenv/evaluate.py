@@ -18,9 +18,9 @@ from typing import Any
 from fedenv.errors import DataError
 from fedenv.evaluation.cells import open_jobs, run_jobs, task_and_seed
 from fedenv.evaluation.config import SPLIT, EvaluationConfig
-from fedenv.parallel import check_workers
 from fedenv.evaluation.results import Outcome, summarise
 from fedenv.evaluation.rundir import EPISODES, RESULTS, open_run, write_json
+from fedenv.parallel import check_workers
 from fedenv.recording import append, drop_partial_line, read_records
 from fedenv.trajectory import Cell
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from fedenv.agents import EpsilonAgent, agent_factory
 from fedenv.errors import ConfigError, DataError, unknown_name
-from fedenv.parallel import check_workers, run_parallel
 from fedenv.evaluation.rundir import EPISODES, RUN, open_run
 from fedenv.federation import MAX_SEED, Federation, shared_federation
+from fedenv.parallel import check_workers, run_parallel
 from fedenv.partitions.labels import Labels, Provenance
 from fedenv.recording import append_line, drop_partial_line, read_lines
 from fedenv.registration import find_environment

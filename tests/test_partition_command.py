@@ -6,10 +6,12 @@ import csv
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from fedenv.partitions.checks import REQUIREMENTS, Cell, CheckReport
 
 import fedenv
 from fedenv import cli
@@ -18,7 +20,9 @@ from fedenv.commands.partition import parse_knob
 from fedenv.partition_report import PartitionReport
 from fedenv.partitions import Labels, Provenance
 from fedenv.partitions.knobs import count
+from fedenv.partitions.measures import Independence
 from fedenv.partitions.registry import PARTITIONS, Partition
+from fedenv.partitions.theory import Band, Box
 from fedenv.partitions.uniform import uniform
 
 PLAIN = "FedWebShop-v0"
@@ -190,3 +194,89 @@ def test_labels_of_other_tasks_are_left_out(shelf, tmp_path):
         report = PartitionReport(fedenv.Federation(PLAIN, 5, data=str(folder)))
         assert (report.success is not None) == fit
         assert (report.manifest()["success_labels"] is not None) == fit
+
+
+def test_check_of_an_environment(tmp_path, labels_file):
+    arguments = ("--env", PLAIN, "--labels", labels_file, "--num-clients", 10, "--seeds", 2)
+    result = CliRunner().invoke(
+        cli.main,
+        [str(a) for a in ("partition", "check", *arguments, "--targets", 2, "--out", tmp_path)],
+        catch_exceptions=False,
+    )
+    content = json.loads((tmp_path / "check.json").read_text())
+    assert result.exit_code == (0 if content["passed"] else 1)
+    assert content["config"]["runs"] == 2
+    assert content["pool"]["tasks"] == 6410
+    assert content["labels"] == Labels.load(labels_file).digest
+    by_requirement = Counter(cell["requirement"] for cell in content["cells"])
+    assert by_requirement == {"D1": 27, "D2": 6, "D3": 9, "D4": 6}
+    for requirement in by_requirement:
+        mine = [c["passed"] for c in content["cells"] if c["requirement"] == requirement]
+        binding = requirement in content["binding"]
+        verdict = ("pass" if all(mine) else "FAIL") if binding else "reported"
+        section = result.output.split(f"\n{requirement}: ")[1].split("\n\n")[0]
+        assert f"{verdict}: {sum(mine)} of {len(mine)}" in section
+    assert content["binding"] == ["D1", "D3"]
+    first = content["cells"][0]
+    assert f"{first['measured']:.4g}" in result.output
+    assert f"{first['band']['expected']:.4g}" in result.output
+    assert "epsilon 0." in result.output
+
+
+@pytest.mark.parametrize("broken", [None, "D1", "D2", "D3", "D4"])
+@pytest.mark.parametrize("balanced", [True, False])
+def test_what_must_hold_decides_the_exit_status(monkeypatch, broken, balanced):
+    """On a balanced pool everything must hold, elsewhere D1 and D3."""
+    partition = {"name": "coverage", "xi": 2.0}
+    cells = tuple(
+        Cell(
+            requirement,
+            partition,
+            "delta2_cov",
+            1.0 + (requirement == broken),
+            Band(1.0, 0.1),
+            0.1,
+            5,
+        )
+        for requirement in REQUIREMENTS
+    )
+    epsilon = 0.0 if balanced else 0.25
+    asked = []
+
+    def fake(pool, labels, config, workers, progress):
+        asked.append((len(pool), config.num_clients, config.runs, config.targets, workers))
+        return CheckReport(
+            config=config,
+            cells=cells,
+            independence=Independence(0.5, {"a": 0.5}, epsilon, 3.5, 4, 0.4),
+            smallest_category=2000,
+            smallest_cell=1000,
+            box=Box(0.5, 0.8, 0.25),
+            short_clients=0.0,
+            shortfall=0.0,
+        )
+
+    monkeypatch.setattr("fedenv.commands.partition_check.run_check", fake)
+    fails = broken in (("D1", "D2", "D3", "D4") if balanced else ("D1", "D3"))
+    text = fed("partition", "check", "--seeds", 9, "--workers", 2, status=int(fails)).output
+    assert asked == [(20_000, 100, 9, 50, 2)]
+    assert ("FAIL: 0 of 1" in text) == fails
+    assert text.count("pass: 1 of 1") == (4 if balanced else 2) - fails
+    assert text.count("OUT") == (broken in ("D1", "D2", "D3"))
+    assert f"epsilon {epsilon:.3f}, chi2 3.5" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--labels", "l.json"), "give --env"),
+        (("-k", "engine=okapi"), "give --env"),
+        (("--env", PLAIN, "-k", "partition=uniform"), "check runs every partition"),
+        (("--env", PLAIN, "--labels", "none.json"), "none.json"),
+        (("--env", "FedNope-v0"), "unknown environment id"),
+        (("--env", PLAIN, "--data", "SHELF"), "make them with `fedenv label`"),
+    ],
+)
+def test_check_refuses(shelf, arguments, message):
+    given = [shelf if argument == "SHELF" else argument for argument in arguments]
+    assert message in fed("partition", "check", *given, status=2).stderr
