@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from fedenv.partitions.checks import REQUIREMENTS, Cell, CheckReport
 
 import fedenv
 from fedenv import cli
@@ -19,6 +18,7 @@ from fedenv.commands import partition as command
 from fedenv.commands.partition import parse_knob
 from fedenv.partition_report import PartitionReport
 from fedenv.partitions import Labels, Provenance
+from fedenv.partitions.checks import REQUIREMENTS, Cell, CheckReport
 from fedenv.partitions.knobs import count
 from fedenv.partitions.measures import Independence
 from fedenv.partitions.registry import PARTITIONS, Partition

@@ -93,10 +93,10 @@ def show_labels(console: Console, labels: Labels, pool: TaskPool) -> None:
     table = Table(title=f"Tasks with a rate of {THRESHOLD:g} or more", box=None)
     for name in ("category", "tasks", "mean rate", "share"):
         table.add_column(name, justify="left" if name == "category" else "right", no_wrap=True)
-    categories = np.array(pool.categories)
     test = independence(pool, rates >= THRESHOLD)
-    for category, share in (*test.by_category.items(), ("all", test.success_share)):
-        mine = rates if category == "all" else rates[categories == category]
+    groups = [rates[pool.codes == code] for code in range(len(pool.categories))]
+    shares = (*test.by_category.items(), ("all", test.success_share))
+    for (category, share), mine in zip(shares, (*groups, rates), strict=True):
         table.add_row(category, str(len(mine)), f"{mine.mean():.3f}", f"{share:.3f}")
     console.print(table)
     console.print(

@@ -31,6 +31,7 @@ from fedenv.partitions.checks import (
     balanced_pool,
 )
 from fedenv.partitions.checks import check as run_check
+from fedenv.partitions.coverage import BOUNDS
 from fedenv.partitions.labels import Labels
 from fedenv.tasks import TaskPool
 from fedenv.version import __version__
@@ -54,6 +55,16 @@ BALANCED = "balanced synthetic pool"
     help="Random target triples of the composite partition.",
 )
 @click.option(
+    "--tasks-per-client", type=click.IntRange(1), default=100, show_default=True, help="L."
+)
+@click.option(
+    "--bounds",
+    type=(int, int, int),
+    default=BOUNDS,
+    show_default=True,
+    help="Smallest, mean and largest pool size of coverage and composite.",
+)
+@click.option(
     "--labels", metavar="FILE", help="Success labels; those that come with the data without it."
 )
 @data_option
@@ -67,6 +78,8 @@ def check(
     num_clients: int,
     seeds: int,
     targets: int,
+    tasks_per_client: int,
+    bounds: tuple[int, int, int],
     labels: str | None,
     data: str | None,
     settings: dict[str, Any],
@@ -86,7 +99,13 @@ def check(
     else:
         name = env_id
         pool, rates = _pool_of(env_id, num_clients, data, settings, labels)
-    config = CheckConfig(num_clients=num_clients, runs=seeds, targets=targets)
+    config = CheckConfig(
+        num_clients=num_clients,
+        runs=seeds,
+        targets=targets,
+        tasks_per_client=tasks_per_client,
+        bounds=bounds,
+    )
     with progress_bar("assignments") as progress:
         report = run_check(pool, rates, config, workers=workers, progress=progress)
     show_check(make_console(), report, f"{name}: {len(pool)} tasks, {num_clients} clients")
@@ -134,13 +153,14 @@ def show_check(console: Console, report: CheckReport, title: str) -> None:
     test = report.independence
     console.print(
         f"\nPool: epsilon {test.epsilon:.3f}, chi2 {test.chi2:.1f} ({test.degrees} degrees of "
-        f"freedom, p = {test.p_value:.2g}), smallest cell (category, success) "
-        f"{report.smallest_cell} tasks.\n"
+        f"freedom, p = {test.p_value:.2g}); smallest category {report.smallest_category} tasks, "
+        f"smallest cell (category, success or failure) {report.smallest_cell} tasks.\n"
         f"Shortfall of the composites: {report.shortfall:.2%} of the tasks, "
         f"{report.short_clients:.1%} of the clients."
     )
-    if not report.balanced:
-        console.print("The pool is not balanced: D2 and D4 are reported.", style="dim")
+    free = ", ".join(name for name in REQUIREMENTS if name not in report.binding)
+    if free:
+        console.print(f"Reported, as the pool is not balanced: {free}.", style="dim")
 
 
 def _values(cells: Sequence[Cell]) -> Table:
@@ -201,6 +221,7 @@ def report_json(report: CheckReport, name: str, pool: TaskPool, labels: Labels) 
             **asdict(report.independence),
             "by_category": dict(report.independence.by_category),
         },
+        "smallest_category": report.smallest_category,
         "smallest_cell": report.smallest_cell,
         "box": asdict(report.box),
         "short_clients": report.short_clients,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedenv.partitions.assignment import Assignment
-from fedenv.partitions.strata import category_codes
 
 OTHER = "other"
 
@@ -36,10 +35,10 @@ class Summary:
             success: Success label of each task in pool order, bool of shape (n,); None where there
                 are none.
         """
-        names, codes = category_codes(assignment.pool)
-        totals = np.bincount(codes, minlength=len(names))
-        order = sorted(range(len(names)), key=lambda i: (-totals[i], names[i]))
-        cells = assignment.owners * len(names) + codes[assignment.positions]
+        pool = assignment.pool
+        names = pool.categories
+        order = np.argsort(-pool.category_sizes, kind="stable")
+        cells = assignment.owners * len(names) + pool.codes[assignment.positions]
         shape = (assignment.num_clients, len(names))
 
         def table(chosen: np.ndarray) -> np.ndarray:

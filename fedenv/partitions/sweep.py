@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from fedenv.partitions import theory
+from fedenv.partitions.checks import GRIDS, OWN
 from fedenv.partitions.hardness import total_successes
 from fedenv.partitions.labels import Labels
 from fedenv.partitions.registry import assign, parse
-from fedenv.partitions.strata import category_codes
 from fedenv.tasks import TaskPool
 
 Progress = Callable[[int, int], None]
-_POWERS = tuple(float(2**k) for k in range(9))
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,9 @@ class Sweep:
         return self.values[0], self.values[-1]
 
 
+_SYMBOLS = {"preference": "ω", "coverage": "ξ", "hardness": "ξ′"}
 SWEEPS: Mapping[str, Sweep] = {
-    "preference": Sweep(
-        "omega", "ω", "delta2_pref", (0.01, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.99)
-    ),
-    "coverage": Sweep("xi", "ξ", "delta2_cov", _POWERS),
-    "hardness": Sweep("xi", "ξ′", "delta2_hard", _POWERS),
+    name: Sweep(knob, _SYMBOLS[name], OWN[name], values) for name, (knob, values) in GRIDS.items()
 }
 
 
@@ -104,10 +100,8 @@ def closed_form(
         return theory.coverage(partition["xi"], partition["bounds"], num_clients)
     size = partition["tasks_per_client"]
     if name == "preference":
-        names, codes = category_codes(pool)
-        shares = np.bincount(codes, minlength=len(names)) / len(pool)
-        sizes = np.full(num_clients, size)
-        return theory.preference(partition["omega"], theory.diversity(shares), sizes)
+        spread = theory.diversity(pool.category_sizes / len(pool))
+        return theory.preference(partition["omega"], spread, np.full(num_clients, size))
     assert labels is not None
     solved = int((labels.of(pool) >= partition["eta"]).sum())
     mean = total_successes(num_clients, size, solved, len(pool)) / (num_clients * size)

@@ -162,8 +162,8 @@ def test_a_sweep_is_of_the_partition_that_is_asked_for(shop):
         made = [coverage(shop, 20, seed, xi=xi, bounds=(20, 100, 200)) for seed in seeds]
         runs = [measure(assignment).delta2_cov for assignment in made]
         assert curve.measured[place] == pytest.approx(np.mean(runs))
-    half_width = 1.959964 * np.std(runs, ddof=1) / np.sqrt(2)
-    assert curve.half_widths[3] == pytest.approx(half_width)
+    band = theory.confidence_band(curve.expected[3], np.std(runs, ddof=1), runs=2)
+    assert curve.half_widths[3] == pytest.approx(band.half_width)
 
 
 def test_closed_forms(shop, labels):
