@@ -94,11 +94,10 @@ def test_every_partition_is_a_command(tmp_path, labels_file, name, knobs, given)
     assert all(figure in text for figure in figures)
 
 
-def test_labels_are_named_and_tested(tmp_path, labels_file):
-    fed("partition", "hardness", "--xi", 1, "--labels", labels_file, *SMALL, "--out", tmp_path)
-    content = json.loads((tmp_path / "manifest.json").read_text())
-    about = content["success_labels"]
-    labels = Labels.load(labels_file)
+def test_labels_are_named_and_tested(labels_file):
+    partition = {"name": "hardness", "xi": 1, "labels": str(labels_file)}
+    content = PartitionReport(fedenv.Federation(PLAIN, 10, partition)).manifest()
+    about, labels = content["success_labels"], Labels.load(labels_file)
     assert (about["digest"], about["policy"], about["eta"]) == (labels.digest, "p", 0.5)
     assert about["independence"]["success_share"] == 0.5
     assert 0 < about["independence"]["p_value"] <= 1

@@ -132,8 +132,8 @@ def test_sweeps_follow_the_closed_form(shop, labels, name):
     knobs = {"bounds": [20, 100, 200]} if name == "coverage" else {"tasks_per_client": 50}
     partition = parse({"name": name, sweep.knob: 0.5, **knobs})
     calls = []
-    curve = run_sweep(partition, shop, 30, 10, 42, labels, lambda *call: calls.append(call))
-    assert calls == [(i + 1, 90) for i in range(90)]
+    curve = run_sweep(partition, shop, 30, 6, 42, labels, lambda *call: calls.append(call))
+    assert calls == [(i + 1, 54) for i in range(54)]
     # Four deviations of the mean: a band of 95 % would fail now and then.
     assert np.all(np.abs(curve.measured - curve.expected) < 2 * curve.half_widths + 1e-9)
     assert np.all(curve.half_widths > 0)
@@ -192,6 +192,6 @@ def test_files_and_missing_matplotlib(summary, tmp_path, monkeypatch):
 
 
 def test_many_clients_are_few_shapes():
-    tasks = np.arange(20_000).reshape(10_000, 2) % 7 + 1
+    tasks = np.arange(4_000).reshape(2_000, 2) % 7 + 1
     figure = category_figure([panel(Summary(("a", "b"), tasks))])
     assert len(figure.axes[0].patches) == 2
