@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import fedenv
 from fedenv import cli
 from fedenv.agents import EpsilonAgent, RandomAgent
 from fedenv.errors import ConfigError, DataError
-from fedenv.labelling import LabelConfig, count_successes, measure_labels
+from fedenv.labelling import TASKS_PER_JOB, LabelConfig, count_successes, measure_labels
 from fedenv.partitions.labels import Labels
 from fedenv.seeding import frozen_rng
 
@@ -107,6 +108,7 @@ def test_a_resumed_measurement_equals_the_whole_one(shelf, whole, tmp_path, seed
     measure_labels(config(shelf), path, progress=lambda *call: calls.append(call))
     assert calls[0] == (kept.count(b"\n"), 40)
     assert calls[-1] == (40, 40)
+    assert len(calls) == 1 + math.ceil((40 - calls[0][0]) / TASKS_PER_JOB)
     assert path.read_bytes() == whole[0]
     assert not folder.exists()
 
@@ -139,8 +141,9 @@ def test_another_run_is_refused(shelf, tmp_path):
     with pytest.raises(ConfigError, match=r"provenance.seed: there 0, here 5"):
         measure_labels(config(shelf, seed=5), path)
     journal = tmp_path / "l.json.run" / "episodes.jsonl"
-    line = journal.read_text().splitlines()[0]
-    for bad in (line, '["nobody", 1]', line.replace(", ", ", 1"), "3", "{", "[[], 1]"):
+    line, other = journal.read_text().splitlines()[:2]
+    many = json.dumps([json.loads(other)[0], 5])
+    for bad in (line, '["nobody", 1]', many, "3", "{", "[[], 1]"):
         journal.write_text(f"{line}\n{bad}\n")
         with pytest.raises(DataError, match=r"episodes.jsonl, line 2: expected a task"):
             measure_labels(config(shelf), path)
