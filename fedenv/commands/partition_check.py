@@ -39,6 +39,7 @@ from fedenv.version import __version__
 REPORT = "check.json"
 FORMAT = "fedenv-partition-check/1"
 BALANCED = "balanced synthetic pool"
+ROUNDING = 1e-12
 
 
 @click.command()
@@ -164,25 +165,32 @@ def show_check(console: Console, report: CheckReport, title: str) -> None:
 
 
 def _values(cells: Sequence[Cell]) -> Table:
+    leaks = any(cell.leak is not None for cell in cells)
     table = Table(box=None)
-    for name in ("partition", "measure", "measured", "expected", "±", "leak", ""):
+    for name in ("partition", "measure", "measured", "expected", "±", *(["leak"] * leaks), ""):
         left = name in ("partition", "measure", "")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for cell in cells:
+        # What D3 measures is how far a mean is from the pool's, squared.
         table.add_row(
             _label(cell),
-            cell.quantity,
-            f"{cell.measured:.4g}",
-            f"{cell.band.expected:.4g}",
-            f"{cell.band.half_width:.2g}",
-            "" if cell.leak is None else f"{cell.leak:.2g}",
+            f"{cell.quantity}, distance²" if cell.requirement == "D3" else cell.quantity,
+            _shown(cell.measured, 4),
+            _shown(cell.band.expected, 4),
+            _shown(cell.band.half_width, 2),
+            *([_shown(cell.leak or 0.0, 2)] if leaks else []),
             "in" if cell.passed else "OUT",
         )
     return table
 
 
+def _shown(value: float, digits: int) -> str:
+    """Return a number; what rounding of floats leaves is 0."""
+    return f"{value:.{digits}g}" if abs(value) > ROUNDING else "0"
+
+
 def _targets(cells: Sequence[Cell]) -> Table:
-    """Return the composites by measure: how far from the target, in widths of the band."""
+    """Return the composites by measure: how far from what is expected, in percent of it."""
     table = Table(box=None)
     for name in ("measure", "targets", "in the band", "mean |off|", "worst |off|"):
         left = name == "measure"
