@@ -31,6 +31,7 @@ from fedenv.partitions.knobs import check_request
 from fedenv.partitions.labels import Labels, Provenance
 from fedenv.partitions.measures import Independence, independence
 from fedenv.partitions.outcomes import MEANS, MEASURES, Outcome, Setting, run
+from fedenv.partitions.registry import assign
 from fedenv.tasks import Task, TaskPool
 
 REQUIREMENTS = {
@@ -222,6 +223,8 @@ def check(
     shares = pool.category_sizes / len(pool)
     box = theory.reachable_box(shares, config.bounds, (0.0, 1.0), float(success.mean()))
     plan = list(_plan(config, box))
+    for setting in {setting.partition["name"]: setting for setting in plan}.values():
+        assign(setting.partition, pool, config.num_clients, 0, labels)  # or say why not, at once
     found: list[list[Outcome]] = []
     done, total = 0, sum(len(setting.seeds) for setting in plan)
     report = progress or _silent

@@ -142,26 +142,27 @@ def composite(
     given = dict(zip((*TARGETS, *DIALS), (*targets, *dials), strict=True))
     rest = {"bounds": bounds, "rho": rho, "eta": eta, "strict": strict}
     check_knobs("composite", KNOBS, {**given, **rest})
+    chosen = [name for name, value in given.items() if value is not None]
+    if chosen not in (list(TARGETS), list(DIALS)):
+        raise ConfigError(
+            f"partition 'composite' takes either the three targets {', '.join(TARGETS)} or the "
+            f"three knobs {', '.join(DIALS)}; got {', '.join(chosen) or 'none of them'}"
+        )
     check_bounds("composite", bounds, len(pool))
     success = labels.of(pool) >= eta
     success_share = float(success.mean())
-    if not rho[0] < success_share < rho[1] <= 1.0:
+    if not 0.0 <= rho[0] < success_share < rho[1] <= 1.0:
         raise ConfigError(
             f"partition 'composite': rho={list(rho)} must be in [0, 1] and hold the pool's share "
             f"of successes, {success_share:g} (rate >= eta={eta:g}), strictly inside"
         )
     mean = pool.category_sizes / len(pool)
-    if all(target is not None for target in targets) and not any(map(_given, dials)):
-        wanted = [float(target) for target in targets if target is not None]
-        turned = dials_for(wanted, mean, bounds, rho, success_share)
-    elif all(map(_given, dials)) and not any(map(_given, targets)):
-        turned = Dials(*(float(dial) for dial in dials if dial is not None))
-    else:
-        set_ones = [name for name, value in given.items() if value is not None]
-        raise ConfigError(
-            f"partition 'composite' takes either the three targets {', '.join(TARGETS)} or the "
-            f"three knobs {', '.join(DIALS)}; got {', '.join(set_ones) or 'none of them'}"
-        )
+    numbers = [float(value) for value in given.values() if value is not None]
+    turned = (
+        Dials(*numbers)
+        if chosen == list(DIALS)
+        else dials_for(numbers, mean, bounds, rho, success_share)
+    )
     sizes = pool_sizes(num_clients, seed, turned.xi, bounds)
     quotas = _success_quotas(num_clients, seed, turned.xi_hard, rho, success_share, sizes)
     cells = Cells.of(pool.codes + len(mean) * success, 2 * len(mean))
@@ -182,10 +183,6 @@ def composite(
         )
     assignment = Assignment.of(pool, members, shortfall)
     return with_measures(assignment, success)
-
-
-def _given(value: float | None) -> bool:
-    return value is not None
 
 
 def _success_quotas(

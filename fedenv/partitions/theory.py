@@ -58,7 +58,7 @@ def share_variance(mean: float, xi: float, num_clients: int) -> float:
     """Return the expected variance of :func:`fedenv.partitions.quota.spread_shares`.
 
     ``mu (1 - mu) / (xi + 1)``, the variance of the Beta law, and the term of order 1/N of moving
-    all logits until the mean is mu. What is left out is below 0.2 % for N * xi >= 10.
+    all logits until the mean is mu. What is left out is below 0.3 % for N * xi >= 10.
 
     Args:
         mean: mu in [0, 1].
