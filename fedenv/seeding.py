@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -46,6 +47,30 @@ def index_for(n: int, *path: PathPart) -> int:
 def frozen_rng(*path: PathPart) -> np.random.RandomState:
     """Return a legacy generator (its stream is frozen by NumPy) named by the path."""
     return np.random.RandomState(bits_for(*path, bits=32))
+
+
+def wide_rng(*path: PathPart) -> np.random.RandomState:
+    """Return a legacy generator like :func:`frozen_rng`, from 256 bits.
+
+    For uses with thousands of streams: of 10,000 streams of 32 bits, two are equal with a
+    probability of 1 %.
+    """
+    return np.random.RandomState(_words(path))
+
+
+def wide_rngs(count: int, *path: PathPart) -> Iterator[np.random.RandomState]:
+    """Yield the generators ``wide_rng(*path, 0)`` to ``wide_rng(*path, count - 1)``.
+
+    It is one object, seeded anew (20 times as fast as a new one): each is valid until the next.
+    """
+    generator = np.random.RandomState(0)
+    for number in range(count):
+        generator.seed(_words((*path, number)))
+        yield generator
+
+
+def _words(path: tuple[PathPart, ...]) -> np.ndarray:
+    return np.frombuffer(_hash_path(path), dtype=">u4").astype(np.uint32)
 
 
 def rng_for(*path: PathPart) -> np.random.Generator:
