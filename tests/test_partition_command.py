@@ -274,8 +274,10 @@ def test_what_must_hold_decides_the_exit_status(monkeypatch, broken, balanced):
         (("--env", PLAIN, "--labels", "none.json"), "none.json"),
         (("--env", "FedNope-v0"), "unknown environment id"),
         (("--env", PLAIN, "--data", "SHELF"), "make them with `fedenv label`"),
+        (("--bounds", 5, 4, 3), "Lmin <= Lavg <= Lmax, got [5, 4, 3]"),
     ],
 )
-def test_check_refuses(shelf, arguments, message):
+def test_check_refuses(shelf, arguments, message, monkeypatch):
+    monkeypatch.setattr("fedenv.commands.partition_check.run_check", None)  # before any run
     given = [shelf if argument == "SHELF" else argument for argument in arguments]
     assert message in fed("partition", "check", *given, status=2).stderr

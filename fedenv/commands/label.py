@@ -10,7 +10,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fedenv.commands.common import data_option, make_console, progress_bar, settings_option
+from fedenv.commands.common import (
+    data_option,
+    make_console,
+    printable,
+    progress_bar,
+    settings_option,
+)
 from fedenv.labelling import LabelConfig, measure_labels
 from fedenv.partitions.labels import Labels
 from fedenv.partitions.measures import independence
@@ -97,7 +103,8 @@ def show_labels(console: Console, labels: Labels, pool: TaskPool) -> None:
     groups = [rates[pool.codes == code] for code in range(len(pool.categories))]
     shares = (*test.by_category.items(), ("all", test.success_share))
     for (category, share), mine in zip(shares, (*groups, rates), strict=True):
-        table.add_row(category, str(len(mine)), f"{mine.mean():.3f}", f"{share:.3f}")
+        name = printable(console, category)
+        table.add_row(name, str(len(mine)), f"{mine.mean():.3f}", f"{share:.3f}")
     console.print(table)
     console.print(
         f"Dependence of success on category: epsilon {test.epsilon:.3f}, chi2 {test.chi2:.1f} "

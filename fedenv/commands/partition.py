@@ -117,7 +117,7 @@ def partition_command(name: str) -> click.Command:
 
     command = click.command(
         name,
-        help=f"Clients that differ in: {partition.summary}.\n\nWrites {MANIFEST}, {ROWS} and "
+        help=f"Clients differ in: {partition.summary}.\n\nWrites {MANIFEST}, {ROWS} and "
         "figures of what the clients hold, at both ends of the knob where there is one.",
         short_help=partition.summary,
     )(run)

@@ -33,6 +33,7 @@ from fedenv.partitions.checks import (
 from fedenv.partitions.checks import check as run_check
 from fedenv.partitions.coverage import BOUNDS
 from fedenv.partitions.labels import Labels
+from fedenv.partitions.registry import assign
 from fedenv.tasks import TaskPool
 from fedenv.version import __version__
 
@@ -107,6 +108,9 @@ def check(
         tasks_per_client=tasks_per_client,
         bounds=bounds,
     )
+    for partition, (knob, values) in GRIDS.items():  # what cannot be made is refused at once
+        knobs = {"name": partition, knob: values[0], **config.knobs(partition)}
+        assign(knobs, pool, num_clients, 0, rates)
     with progress_bar("assignments") as progress:
         report = run_check(pool, rates, config, workers=workers, progress=progress)
     show_check(make_console(), report, f"{name}: {len(pool)} tasks, {num_clients} clients")
