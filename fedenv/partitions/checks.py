@@ -108,7 +108,7 @@ class Cell:
 
     Attributes:
         requirement: ``"D1"`` to ``"D4"``.
-        partition: Name and knobs, with ``"values"`` for a whole grid.
+        partition: Name and knobs; D2 and D3 list all values of the knob.
         quantity: What was measured.
         measured: Mean over seeds.
         band: What is expected, and how far chance may move the mean.

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
+from fedenv.partitions import placement
 from fedenv.partitions.cells import Cells
 from fedenv.partitions.draws import log_dirichlet, multinomial_with_room
 from fedenv.partitions.placement import place
@@ -65,8 +66,10 @@ def by_the_book(rng, sizes, num_items):
     ("sizes", "num_items"),
     [((3, 2, 1, 1), 4), ((2, 2, 2, 2), 4), ((3, 3, 2, 1), 5)],
 )
-def test_the_law_is_that_of_the_book(sizes, num_items):
-    runs, rng = 1500, np.random.RandomState(0)
+@pytest.mark.parametrize("rejections", [placement.MAX_REJECTIONS, 0])
+def test_the_law_is_that_of_the_book(sizes, num_items, rejections, monkeypatch):
+    monkeypatch.setattr(placement, "MAX_REJECTIONS", rejections)
+    runs, rng = 1000, np.random.RandomState(0)
     ours, book = Counter(), Counter()
     for _ in range(runs):
         items = place(rng, np.array(sizes), num_items)
@@ -93,6 +96,15 @@ def test_the_law_is_that_of_the_book(sizes, num_items):
         expected = runs * size / num_items
         limit = 4.5 * (expected * (1 - size / num_items)) ** 0.5
         assert all(abs(often[item] - expected) <= limit for item in range(num_items))
+
+
+def test_clients_that_hold_almost_everything():
+    """Few stubs of others are left in the urn, so they are drawn from the others alone."""
+    sizes = np.array([200] * 30 + [199, 198, 197, 3, 2, 1])
+    held = split(place(np.random.RandomState(0), sizes, 200), sizes)
+    holders = Counter(item for items in held for item in items)
+    assert set(holders.values()) == {33}
+    assert all(len(set(items)) == len(items) for items in held)
 
 
 def test_a_client_that_nobody_can_replace_is_chosen():
