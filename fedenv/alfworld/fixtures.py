@@ -38,7 +38,9 @@ FACING = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 def position(x: int, y: int, z: int) -> str:
     """Return a position, in centimetres, as it stands in an id."""
-    return "|".join(f"{'-' if v < 0 else '+'}{abs(v) // 100:02d}.{abs(v) % 100:02d}" for v in (x, y, z))
+    return "|".join(
+        f"{'-' if v < 0 else '+'}{abs(v) // 100:02d}.{abs(v) % 100:02d}" for v in (x, y, z)
+    )
 
 
 def centimetres(thing: str) -> tuple[int, int, int]:

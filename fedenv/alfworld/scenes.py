@@ -85,7 +85,7 @@ class Scene:
 
 
 def class_of(thing: str) -> str:
-    """Return the class of an id, e.g. ``"SinkBasin"`` of ``Sink|+01.10|+00.91|-01.60|SinkBasin``."""
+    """Return the class of an id; of ``Sink|+01.10|+00.91|-01.60|SinkBasin`` it is SinkBasin."""
     name, *_, last = thing.split("|")
     return f"{name}Basin" if last.endswith("Basin") else name
 
