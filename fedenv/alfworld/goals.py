@@ -51,7 +51,7 @@ _GOALS = dict(
 
 
 def goal_expression(task_type: str, item: str, receptacle: str = "", lamp: str = "") -> str:
-    """Return the goal of a task type over kinds, e.g. ``("pick_two_obj_and_place", "Mug", "Desk")``.
+    """Return the goal of a task type over kinds, e.g. two of kind "Mug" on one "Desk".
 
     Args:
         task_type: One of `TASK_TYPES`.

@@ -33,7 +33,7 @@ _IGNORED = {
 class _Facts:
     """Declared names with their types, and the facts of a problem by lower-case predicate."""
 
-    def __init__(self, sections: Mapping[str, Expression]) -> None:
+    def __init__(self, sections: Mapping[str, tuple[Expression, ...]]) -> None:
         self.names: dict[str, tuple[str, str]] = {}
         self.rows: dict[str, list[tuple[str, ...]]] = defaultdict(list)
         self.mentioned: set[str] = set()
@@ -123,7 +123,7 @@ def parse_problem(text: str, task_desc: str) -> Problem:
     )
 
 
-def _sections(text: str) -> tuple[str, dict[str, Expression]]:
+def _sections(text: str) -> tuple[str, dict[str, tuple[Expression, ...]]]:
     """Return the problem's name, and its parts by their lower-case heads."""
     problem = read(text)
     sections = {
@@ -181,6 +181,6 @@ def _kind(type_name: str) -> str:
 
 def _broken(expected: str, got: str) -> DataError:
     return DataError(
-        f"problem text: expected {expected}, got {got!r}; take the pddl_problem text of an ALFWorld "
-        "game (version 0.4.x) as it is"
+        f"problem text: expected {expected}, got {got!r}; take the pddl_problem text of "
+        "an ALFWorld game (version 0.4.x) as it is"
     )

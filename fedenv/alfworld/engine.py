@@ -1,0 +1,110 @@
+"""ALFWorld's state machine: one game, text in and text out, equal to ALFWorld 0.4.x on TextWorld.
+
+A `Game` is one episode over a shared, immutable `House`. A step is: the text becomes a command
+(`grammar`), the domain and the client's stages decide whether it works (`rules`, `stages`), it
+changes the state (`rules`), and the answer is worded (`rendering`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedenv.alfworld import grammar, rendering, rules
+from fedenv.alfworld.grammar import MOVE, Command, Wording
+from fedenv.alfworld.house import House, build_house
+from fedenv.alfworld.problem import Problem
+from fedenv.alfworld.stages import STOCK, Stages
+from fedenv.alfworld.state import State
+
+_TELLING = frozenset((grammar.LOOK, grammar.INVENTORY, grammar.HELP, grammar.INSPECT))
+
+
+class Game:
+    """One game and its current episode.
+
+    Args:
+        house: The compiled game; many games may share one, also across threads.
+        stages: The client's stages; ALFWorld's own by default.
+        wording: Which version of the command language; that of ALFWorld 0.4.x by default.
+
+    Attributes:
+        state: The episode's changing facts.
+        won: Whether the goal is reached now; it can be lost again.
+    """
+
+    __slots__ = ("_admissible", "house", "stages", "state", "won", "wording")
+
+    def __init__(self, house: House, stages: Stages = STOCK, wording: Wording = MOVE) -> None:
+        self.house = house
+        self.stages = stages
+        self.wording = wording
+        self._begin()
+
+    @classmethod
+    def from_problem(cls, problem_text: str, task_desc: str) -> Game:
+        """Return the game of an ALFWorld problem text.
+
+        Args:
+            problem_text: ``pddl_problem`` of a ``game.tw-pddl`` file, or ``initial_state.pddl``.
+            task_desc: What follows "Your task is to: ", without the full stop.
+
+        Raises:
+            DataError: The text is no problem of ALFWorld's domain.
+        """
+        return cls(build_house(Problem.parse(problem_text, task_desc)))
+
+    def reset(self) -> tuple[str, list[str]]:
+        """Start again; return the first observation and the admissible commands, sorted."""
+        self._begin()
+        return rendering.intro(self.house, self.state), self.admissible()
+
+    def step(self, command: str) -> tuple[str, list[str], bool]:
+        """Carry out one line of text.
+
+        Returns:
+            Observation, admissible commands (sorted), and whether the goal is reached. What is not
+            admissible changes nothing and is answered by "Nothing happens.".
+        """
+        parsed = grammar.parse(command.strip(), self.house, self.wording)
+        if parsed is None or not self.works(parsed):
+            return rendering.NOTHING_HAPPENS, self.admissible(), self.won
+        house, state = self.house, self.state
+        rules.apply(house, state, parsed)
+        if parsed.verb not in _TELLING:
+            self._admissible = None
+            self.won = house.goal.holds(state)
+        observation = rendering.feedback(house, state, parsed, self.wording, self._printed)
+        return observation, self.admissible(), self.won
+
+    def works(self, command: Command) -> bool:
+        """Tell whether a command would change or tell something now."""
+        house, state = self.house, self.state
+        return rules.possible(house, state, command, self._noticed) and self.stages.matching.works(
+            house, state, command
+        )
+
+    def admissible(self) -> list[str]:
+        """Return the commands that work now, sorted."""
+        if self._admissible is None:
+            house, state, matching = self.house, self.state, self.stages.matching
+            found = {
+                grammar.write(command, house, self.wording)
+                for command in rules.commands(house, state, self._noticed)
+                if matching.works(house, state, command)
+            }
+            if not self.wording.help:
+                found.discard(grammar.HELP)
+            self._admissible = sorted(found)
+        return list(self._admissible)
+
+    def _begin(self) -> None:
+        self.state = State(self.house)
+        self.won = self.house.goal.holds(self.state)
+        self._admissible: list[str] | None = None
+
+    def _noticed(self, receptacle: int) -> Sequence[int]:
+        return self.stages.encoding.noticed(self.house, self.state, receptacle)
+
+    def _printed(self, receptacle: int) -> Sequence[int]:
+        stages = self.stages
+        return stages.rendering.printed(self.house, self.state, receptacle, stages.encoding)

@@ -1,0 +1,154 @@
+"""Preconditions and effects of ALFWorld's actions, as its domain grants them.
+
+One hand; a door matters for taking and putting, not for heating, cooling, cleaning or using; only a
+sink's basin cleans; a lamp is only ever switched on; only what is held can be examined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from fedenv.alfworld import grammar as g
+from fedenv.alfworld.grammar import Command
+from fedenv.alfworld.house import NOWHERE, STATE_BITS, TRAIT_BITS, House
+from fedenv.alfworld.state import NOTHING, State, with_, without
+
+PICKUPABLE, TOGGLEABLE, SLICEABLE = (
+    TRAIT_BITS[name] for name in ("pickupable", "toggleable", "sliceable")
+)
+CLEANED, HOT, COLD, TOGGLED, SLICED = (
+    STATE_BITS[name] for name in ("isClean", "isHot", "isCool", "isToggled", "isSliced")
+)
+# Verb to the trait of the item, the kind of the receptacle, the state gained and the state lost.
+_TREATMENTS = {
+    g.CLEAN: (TRAIT_BITS["cleanable"], "sinkbasin", CLEANED, 0),
+    g.HEAT: (TRAIT_BITS["heatable"], "microwave", HOT, COLD),
+    g.COOL: (TRAIT_BITS["coolable"], "fridge", COLD, HOT),
+}
+_ALWAYS = (Command(g.LOOK), Command(g.INVENTORY), Command(g.HELP))
+_KNIVES = frozenset(("knife", "butterknife"))
+Contents = Callable[[int], Sequence[int]]
+
+
+def accessible(house: House, state: State, receptacle: int) -> bool:
+    """Tell whether things can be taken out of and put into a receptacle: it has no closed door."""
+    return receptacle not in house.openable or receptacle in state.opened
+
+
+def possible(house: House, state: State, command: Command, noticed: Contents) -> bool:
+    """Tell whether the domain allows a command.
+
+    Args:
+        house: The game.
+        state: Where it stands.
+        command: What is tried.
+        noticed: Receptacle to the items that the agent can take out of it.
+    """
+    verb, item, other = command
+    here, held = state.location, state.held
+    if command in _ALWAYS:
+        return True
+    if verb == g.INSPECT:
+        return item == held
+    if verb == g.SLICE:
+        return (
+            other == held
+            and house.item_kinds[other] in _KNIVES
+            and bool(house.traits[item] & SLICEABLE)
+            and item in state.places[here]
+        )
+    if verb == g.USE:
+        return bool(house.traits[item] & TOGGLEABLE) and any(
+            item in state.contents[receptacle] for receptacle in house.present[here]
+        )
+    if verb == g.GO:
+        return house.locations[other] not in (here, NOWHERE)
+    if house.locations[other] != here:
+        return False
+    if verb == g.EXAMINE:
+        return True
+    if verb == g.OPEN:
+        return other in house.openable and other not in state.opened
+    if verb == g.CLOSE:
+        return other in house.openable and other in state.opened
+    if verb == g.TAKE:
+        return (
+            held == NOTHING
+            and bool(house.traits[item] & PICKUPABLE)
+            and accessible(house, state, other)
+            and item in noticed(other)
+        )
+    if item != held:
+        return False
+    if verb == g.PUT:
+        return other in house.accepts[item] and accessible(house, state, other)
+    trait, kind, _, _ = _TREATMENTS[verb]
+    return bool(house.traits[item] & trait) and house.receptacle_kinds[other] == kind
+
+
+def commands(house: House, state: State, noticed: Contents) -> Iterator[Command]:
+    """Return all commands that the domain allows; a lamp in two receptacles here comes twice."""
+    here, held = state.location, state.held
+    yield from _ALWAYS
+    for receptacle, location in enumerate(house.locations):
+        if location not in (here, NOWHERE):
+            yield Command(g.GO, other=receptacle)
+    for receptacle in house.present[here]:
+        yield Command(g.EXAMINE, other=receptacle)
+        door = receptacle in house.openable
+        is_open = receptacle in state.opened
+        if door:
+            yield Command(g.CLOSE if is_open else g.OPEN, other=receptacle)
+        for item in state.contents[receptacle]:
+            if house.traits[item] & TOGGLEABLE:
+                yield Command(g.USE, item)
+        if held == NOTHING:
+            if is_open or not door:
+                for item in noticed(receptacle):
+                    if house.traits[item] & PICKUPABLE:
+                        yield Command(g.TAKE, item, receptacle)
+            continue
+        if receptacle in house.accepts[held] and (is_open or not door):
+            yield Command(g.PUT, held, receptacle)
+        for verb, (trait, kind, _, _) in _TREATMENTS.items():
+            if house.traits[held] & trait and house.receptacle_kinds[receptacle] == kind:
+                yield Command(verb, held, receptacle)
+    if held != NOTHING:
+        yield Command(g.INSPECT, held)
+        if house.item_kinds[held] in _KNIVES:
+            for item in state.places[here]:
+                if house.traits[item] & SLICEABLE:
+                    yield Command(g.SLICE, item, held)
+
+
+def apply(house: House, state: State, command: Command) -> None:
+    """Change the state as a possible command does."""
+    verb, item, other = command
+    here = state.location
+    if verb == g.GO:
+        state.location = house.locations[other]
+        state.examined.clear()
+    elif verb == g.OPEN:
+        state.opened.add(other)
+        state.examined.discard(other)
+    elif verb == g.CLOSE:
+        state.opened.discard(other)
+    elif verb == g.EXAMINE:
+        state.examined.add(other)
+    elif verb == g.TAKE:
+        state.contents[other] = without(state.contents[other], item)
+        state.places[here] = without(state.places[here], item)
+        state.removed.add((item, other))
+        state.held = item
+    elif verb == g.PUT:
+        state.contents[other] = with_(state.contents[other], item)
+        state.places[here] = with_(state.places[here], item)
+        state.removed.discard((item, other))
+        state.held = NOTHING
+    elif verb == g.USE:
+        state.flags[item] |= TOGGLED
+    elif verb == g.SLICE:
+        state.flags[item] |= SLICED
+    elif verb in _TREATMENTS:
+        _, _, gained, lost = _TREATMENTS[verb]
+        state.flags[item] = (state.flags[item] | gained) & ~lost

@@ -1,0 +1,83 @@
+"""Recorded episodes of ALFWorld on TextWorld: what was said, and all that was answered.
+
+A transcript holds the problem and the episode; consecutive admissible lists are stored as what left
+and what came, which keeps a file small.
+"""
+
+import gzip
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One walk: the first answer and, per command, (command, observation, admissible, won)."""
+
+    name: str
+    problem_text: str
+    task_desc: str
+    first: tuple
+    steps: tuple
+
+    def to_json(self):
+        rows, admissible = [], self.first[1]
+        for command, observation, new, won in self.steps:
+            gone = [i for i, c in enumerate(admissible) if c not in set(new)]
+            come = [[i, c] for i, c in enumerate(new) if c not in set(admissible)]
+            rows.append([command, observation, gone, come, won])
+            admissible = new
+        return {
+            "name": self.name,
+            "problem": self.problem_text,
+            "task_desc": self.task_desc,
+            "first": self.first,
+            "steps": rows,
+        }
+
+    @classmethod
+    def from_json(cls, record):
+        steps, admissible = [], record["first"][1]
+        for command, observation, gone, come, won in record["steps"]:
+            drop = set(gone)
+            admissible = [c for i, c in enumerate(admissible) if i not in drop]
+            for position, text in come:
+                admissible.insert(position, text)
+            steps.append((command, observation, list(admissible), won))
+        first = (record["first"][0], record["first"][1])
+        return cls(record["name"], record["problem"], record["task_desc"], first, tuple(steps))
+
+
+def save(path, transcripts):
+    """Write transcripts; equal transcripts give equal bytes."""
+    text = "".join(json.dumps(t.to_json(), separators=(",", ":")) + "\n" for t in transcripts)
+    path.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+
+
+def load(path):
+    lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
+    return [Transcript.from_json(json.loads(line)) for line in lines]
+
+
+def walk(player, walker, name, problem_text, task_desc, steps):
+    """Play ``steps`` commands and return the transcript."""
+    first = player.reset()
+    rows, admissible = [], first[1]
+    for _ in range(steps):
+        command = walker.choose(admissible)
+        observation, admissible, won = player.step(command)
+        rows.append((command, observation, admissible, won))
+    return Transcript(name, problem_text, task_desc, first, tuple(rows))
+
+
+def replay(game, transcript):
+    """Return the differences of a game's answers from the transcript, as readable lines."""
+    found = []
+    observation, admissible = game.reset()
+    if (observation, list(admissible)) != (transcript.first[0], list(transcript.first[1])):
+        found.append(f"{transcript.name}: reset: {observation!r} {admissible}, {transcript.first}")
+    for number, (command, *expected) in enumerate(transcript.steps, start=1):
+        got = game.step(command)
+        got = [got[0], list(got[1]), got[2]]
+        if got != expected:
+            found.append(f"{transcript.name}: step {number} {command!r}: {got} != {expected}")
+    return found
