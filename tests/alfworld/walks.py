@@ -5,7 +5,9 @@ kinds that the goal names, and now and then says something that cannot work.
 """
 
 import re
+from bisect import bisect
 from collections import Counter
+from itertools import accumulate
 
 from numpy.random import RandomState
 
@@ -57,24 +59,22 @@ class Walker:
             command = self._wrong(admissible)
             self.failed[verb_of(command)] += 1
             return command
-        weights = [self._weight(command, admissible) for command in admissible]
-        point = self.rng.random_sample() * sum(weights)
-        for command, weight in zip(admissible, weights):
-            point -= weight
-            if point <= 0:
-                break
+        self._held = {
+            arguments_of(c)[0]
+            for c in admissible
+            if verb_of(c) in ("move", "heat", "clean", "cool")
+        }
+        totals = list(accumulate(self._weight(command, admissible) for command in admissible))
+        point = self.rng.random_sample() * totals[-1]
+        command = admissible[min(bisect(totals, point), len(totals) - 1)]
         self.done[self._group(command)] += 1
         return command
 
     def _group(self, command):
         verb = verb_of(command)
-        if verb == "examine" and command.strip()[len(verb) :].strip() in self.held:
+        if verb == "examine" and command.strip()[len(verb) :].strip() in self._held:
             return "examine held"
         return verb
-
-    @property
-    def held(self):
-        return self._held
 
     def _weight(self, command, admissible):
         self._held = {
