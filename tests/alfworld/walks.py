@@ -50,6 +50,7 @@ class Walker:
         self.failed = Counter()
         kinds = re.findall(r"(\w+)Type\b", goal)
         self.wanted = {kind.lower() for kind in kinds}
+        self.treated = set()
 
     def choose(self, admissible):
         for command in set(admissible) - self.seen:
@@ -68,6 +69,8 @@ class Walker:
         point = self.rng.random_sample() * totals[-1]
         command = admissible[min(bisect(totals, point), len(totals) - 1)]
         self.done[self._group(command)] += 1
+        if verb_of(command) in ("heat", "cool", "clean", "slice", "use"):
+            self.treated.add(arguments_of(command)[0])
         return command
 
     def _group(self, command):
@@ -86,6 +89,8 @@ class Walker:
         same = sum(verb_of(other) == verb for other in admissible)
         weight = {"go to": 5.0, "take": 3.0, "move": 1.5}.get(verb, 1.0)
         weight /= same * (1 + self.done[group]) ** 0.6
+        if verb in ("take", "examine", "heat", "cool", "clean"):
+            weight *= 3 if self.treated & set(arguments_of(command)) else 1
         words = {name.split(" ")[0] for name in arguments_of(command)}
         wanted = bool(words & self.wanted)
         if verb in ("take", "move", "use", "heat", "cool", "clean") and wanted:
