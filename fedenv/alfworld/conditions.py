@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from fedenv.alfworld.pddl import Expression, mangle, read, write
@@ -22,8 +23,12 @@ MAX_ALTERNATIVES = 20_000
 IN, AT, HOLDS, HOLDS_ANY, FLAG, OPENED, PLACE = range(7)
 _FLAGS = {name.lower(): 1 << bit for bit, name in enumerate(STATES)}
 _FLUENTS = {
-    **{"inreceptacle": IN, "atlocation": AT, "holds": HOLDS, "holdsany": HOLDS_ANY},
-    **{"opened": OPENED, "objectatlocation": PLACE},
+    "inreceptacle": IN,
+    "atlocation": AT,
+    "holds": HOLDS,
+    "holdsany": HOLDS_ANY,
+    "opened": OPENED,
+    "objectatlocation": PLACE,
     **dict.fromkeys(_FLAGS, FLAG),
 }
 _STATIC = (
@@ -74,6 +79,11 @@ class Goal:
     """
 
     clauses: tuple[tuple[tuple[Fact, ...], ...], ...]
+
+    @cached_property
+    def kinds(self) -> frozenset[int]:
+        """The kinds of facts that the goal asks for."""
+        return frozenset(fact.kind for clause in self.clauses for facts in clause for fact in facts)
 
     def holds(self, state: State) -> bool:
         """Tell whether the goal is reached."""
@@ -149,7 +159,6 @@ class _Grounder:
         self.domains = {kind: [mangle(key) for key in index] for kind, index in kinds.items()}
         self.domains["agent"] = ["agent1"]
         self.rows: dict[str, set[tuple[str, ...]]] = {name: set() for name in _STATIC}
-        self.moved: set[str] = set()
         for predicate, *names in _static_facts(problem):
             self.rows[predicate].add(tuple(mangle(name).lower() for name in names))
         self.fixed = {
@@ -176,8 +185,8 @@ class _Grounder:
             names, body = _variables(part[1]), part[2]
             while (head == "exists") is positive and isinstance(body, tuple) and body[0] == head:
                 names, body = [*names, *_variables(body[1])], body[2]
-            grounded = self._each(names, body, bound, positive)
-            return _any(grounded) if (head == "exists") is positive else _all(grounded)
+            each = self._each(names, body, bound, positive)
+            return _any(each) if (head == "exists") is positive else _all(each)
         return self._atom(part, bound, positive)
 
     def _each(
@@ -240,9 +249,8 @@ class _Grounder:
             numbers = [self.numbers[word] for word in row if word != "agent1"]
         except KeyError as error:
             raise _unknown(str(error)) from None
-        if kind == FLAG:
-            numbers.append(_FLAGS[head])
-        return Fact(kind, *(numbers + [0, 0])[:2], positive)
+        first, second = [*numbers, _FLAGS.get(head, 0), 0][:2]
+        return Fact(kind, first, second, positive)
 
 
 def _static_facts(problem: Problem) -> Iterable[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from fedenv.alfworld import grammar, rendering, rules
 from fedenv.alfworld.grammar import MOVE, Command, Wording
 from fedenv.alfworld.house import House, build_house
 from fedenv.alfworld.problem import Problem
-from fedenv.alfworld.stages import STOCK, Stages
+from fedenv.alfworld.stages import STOCK, Matching, Stages
 from fedenv.alfworld.state import State
 
 _TELLING = frozenset((grammar.LOOK, grammar.INVENTORY, grammar.HELP, grammar.INSPECT))
@@ -33,6 +33,10 @@ class Game:
     """
 
     __slots__ = ("_admissible", "house", "stages", "state", "won", "wording")
+
+    _admissible: list[str] | None
+    state: State
+    won: bool
 
     def __init__(self, house: House, stages: Stages = STOCK, wording: Wording = MOVE) -> None:
         self.house = house
@@ -72,39 +76,53 @@ class Game:
         rules.apply(house, state, parsed)
         if parsed.verb not in _TELLING:
             self._admissible = None
-            self.won = house.goal.holds(state)
-        observation = rendering.feedback(house, state, parsed, self.wording, self._printed)
+            if not house.goal.kinds.isdisjoint(rules.CHANGES[parsed.verb]):
+                self.won = house.goal.holds(state)
+        observation = rendering.feedback(house, state, parsed, self.wording, self.printed)
         return observation, self.admissible(), self.won
 
     def works(self, command: Command) -> bool:
         """Tell whether a command would change or tell something now."""
         house, state = self.house, self.state
-        return rules.possible(house, state, command, self._noticed) and self.stages.matching.works(
-            house, state, command
-        )
+        allowed = rules.possible(house, state, command, self.noticed)
+        return allowed and self.stages.matching.works(house, state, command)
 
     def admissible(self) -> list[str]:
         """Return the commands that work now, sorted."""
         if self._admissible is None:
-            house, state, matching = self.house, self.state, self.stages.matching
-            found = {
-                grammar.write(command, house, self.wording)
-                for command in rules.commands(house, state, self._noticed)
-                if matching.works(house, state, command)
-            }
-            if not self.wording.help:
-                found.discard(grammar.HELP)
-            self._admissible = sorted(found)
+            self._admissible = self.worded(self.noticed, type(self.stages.matching) is Matching)
         return list(self._admissible)
+
+    def worded(self, contents: rules.Contents, all_work: bool) -> list[str]:
+        """Return texts of the commands that the domain allows now, sorted.
+
+        Args:
+            contents: Receptacle to the items that can be taken out of it.
+            all_work: Whether to leave in what the client's matching refuses.
+        """
+        house, state, wording = self.house, self.state, self.wording
+        elsewhere: Sequence[int] = house.elsewhere[state.location]
+        here = rules.nearby(house, state, contents)
+        if not all_work:
+            works = self.stages.matching.works
+            elsewhere = [r for r in elsewhere if works(house, state, Command(grammar.GO, other=r))]
+            here = [command for command in here if works(house, state, command)]
+        texts = [f"go to {house.receptacle_names[receptacle]}" for receptacle in elsewhere]
+        texts += [grammar.write(command, house, wording) for command in here]
+        texts += wording.always
+        texts.sort()
+        return texts
+
+    def noticed(self, receptacle: int) -> Sequence[int]:
+        """Return the items in a receptacle that the agent can take out of it."""
+        return self.stages.encoding.noticed(self.house, self.state, receptacle)
+
+    def printed(self, receptacle: int) -> Sequence[int]:
+        """Return the items that are named as the contents of a receptacle."""
+        stages = self.stages
+        return stages.rendering.printed(self.house, self.state, receptacle, stages.encoding)
 
     def _begin(self) -> None:
         self.state = State(self.house)
         self.won = self.house.goal.holds(self.state)
-        self._admissible: list[str] | None = None
-
-    def _noticed(self, receptacle: int) -> Sequence[int]:
-        return self.stages.encoding.noticed(self.house, self.state, receptacle)
-
-    def _printed(self, receptacle: int) -> Sequence[int]:
-        stages = self.stages
-        return stages.rendering.printed(self.house, self.state, receptacle, stages.encoding)
+        self._admissible = None

@@ -14,7 +14,6 @@ LOOK, INVENTORY, HELP = "look", "inventory", "help"
 _ON_RECEPTACLE = frozenset((GO, OPEN, CLOSE, EXAMINE))
 _ON_ITEM = {"examine": INSPECT, "use": USE}
 _WITH_RECEPTACLE = frozenset((HEAT, COOL, CLEAN))
-_BARE = (LOOK, INVENTORY)
 
 
 class Command(NamedTuple):
@@ -33,15 +32,15 @@ class Command(NamedTuple):
 
 @dataclass(frozen=True)
 class Wording:
-    """One version of ALFWorld's sentences about moving, and whether help is a command.
+    """One version of ALFWorld's words for moving and putting, and its commands without a name.
 
     Attributes:
-        version: The data versions that use it.
+        version: The first version of the public data that uses it.
         put: The first word of putting something down.
         into: What stands between item and receptacle.
         put_feedback: Answer to it, with ``{item}`` and ``{receptacle}``.
         arrive_at_receptacle: Whether "You arrive at" names the receptacle or the location.
-        help: Whether "help" is a command.
+        always: The commands that can be said everywhere.
     """
 
     version: str
@@ -49,12 +48,24 @@ class Wording:
     into: str
     put_feedback: str
     arrive_at_receptacle: bool
-    help: bool
+    always: tuple[str, ...]
 
 
-MOVE = Wording("2.1.2+", "move", " to ", "You move the {item} to the {receptacle}.", True, True)
+MOVE = Wording(
+    version="2.1.2",
+    put="move",
+    into=" to ",
+    put_feedback="You move the {item} to the {receptacle}.",
+    arrive_at_receptacle=True,
+    always=(LOOK, INVENTORY, HELP),
+)
 PUT_IN_ON = Wording(
-    "2.1.1", "put", " in/on ", "You put the {item} in/on the {receptacle}.", False, False
+    version="2.1.1",
+    put="put",
+    into=" in/on ",
+    put_feedback="You put the {item} in/on the {receptacle}.",
+    arrive_at_receptacle=False,
+    always=(LOOK, INVENTORY),
 )
 WORDINGS = {wording.version: wording for wording in (MOVE, PUT_IN_ON)}
 
@@ -71,7 +82,7 @@ def parse(text: str, house: House, wording: Wording) -> Command | None:
     if text.startswith("go to "):
         word, rest = GO, text[6:]
     if not rest:
-        return Command(word) if word in _BARE or (word == HELP and wording.help) else None
+        return Command(word) if word in wording.always else None
     items, receptacles = house.item_numbers, house.receptacle_numbers
     if word in _ON_RECEPTACLE and rest in receptacles:
         return Command(word, other=receptacles[rest])

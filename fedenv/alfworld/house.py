@@ -36,6 +36,7 @@ class House:
         accepts: Per item, the receptacles that it may be put in.
         locations: Per receptacle, where it stands; `NOWHERE` if it cannot be reached.
         present: Per location, the receptacles that stand there.
+        elsewhere: Per location, the receptacles that one can go to from there, sorted by name.
         openable: Receptacles with a door.
         nested: Per item, the items inside it.
         goal: The goal over this house's numbers.
@@ -58,6 +59,7 @@ class House:
     accepts: tuple[frozenset[int], ...]
     locations: tuple[int, ...]
     present: tuple[tuple[int, ...], ...]
+    elsewhere: tuple[tuple[int, ...], ...]
     openable: frozenset[int]
     nested: tuple[tuple[int, ...], ...]
     goal: Goal
@@ -107,6 +109,7 @@ def build_house(problem: Problem) -> House:
     locations = tuple(
         location_of[p.location.lower()] if p.location else NOWHERE for p in receptacles
     )
+    by_name = sorted(receptacle_of.values(), key=lambda r: names[receptacles[r].id.lower()])
     return House(
         task_desc=problem.task_desc,
         item_names=tuple(names[key] for key in item_of),
@@ -119,6 +122,10 @@ def build_house(problem: Problem) -> House:
         locations=locations,
         present=tuple(
             tuple(r for r, spot in enumerate(locations) if spot == location)
+            for location in range(len(location_of))
+        ),
+        elsewhere=tuple(
+            tuple(r for r in by_name if locations[r] not in (location, NOWHERE))
             for location in range(len(location_of))
         ),
         openable=frozenset(r for r, place in enumerate(receptacles) if place.openable),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fedenv.alfworld import grammar as g
 from fedenv.alfworld.grammar import Command, Wording
-from fedenv.alfworld.house import TRAIT_BITS, House
+from fedenv.alfworld.house import NOWHERE, TRAIT_BITS, House
 from fedenv.alfworld.rules import CLEANED, COLD, HOT, SLICED, TOGGLED
 from fedenv.alfworld.state import NOTHING, State
 
@@ -61,7 +61,8 @@ def intro(house: House, state: State) -> str:
     if house.present[state.location]:
         room = look(house, state)
     else:
-        names = (n for n, spot in zip(house.receptacle_names, house.locations) if spot >= 0)
+        placed = zip(house.receptacle_names, house.locations, strict=True)
+        names = (name for name, location in placed if location != NOWHERE)
         room = _in_the_middle(names)
     return f"{BANNER}\n\n{room}\n\nYour task is to: {house.task_desc}."
 

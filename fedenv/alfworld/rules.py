@@ -6,9 +6,10 @@ sink's basin cleans; a lamp is only ever switched on; only what is held can be e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from fedenv.alfworld import grammar as g
+from fedenv.alfworld.conditions import AT, FLAG, HOLDS, HOLDS_ANY, IN, OPENED, PLACE
 from fedenv.alfworld.grammar import Command
 from fedenv.alfworld.house import NOWHERE, STATE_BITS, TRAIT_BITS, House
 from fedenv.alfworld.state import NOTHING, State, with_, without
@@ -25,8 +26,18 @@ _TREATMENTS = {
     g.HEAT: (TRAIT_BITS["heatable"], "microwave", HOT, COLD),
     g.COOL: (TRAIT_BITS["coolable"], "fridge", COLD, HOT),
 }
-_ALWAYS = (Command(g.LOOK), Command(g.INVENTORY), Command(g.HELP))
+ALWAYS = (Command(g.LOOK), Command(g.INVENTORY), Command(g.HELP))
 _KNIVES = frozenset(("knife", "butterknife"))
+# Verb to the kinds of facts that it changes.
+CHANGES = {
+    g.GO: frozenset((AT,)),
+    g.OPEN: frozenset((OPENED,)),
+    g.CLOSE: frozenset((OPENED,)),
+    g.TAKE: frozenset((IN, HOLDS, HOLDS_ANY, PLACE)),
+    g.PUT: frozenset((IN, HOLDS, HOLDS_ANY, PLACE)),
+    **dict.fromkeys((g.USE, g.SLICE, *_TREATMENTS), frozenset((FLAG,))),
+    **dict.fromkeys((g.EXAMINE, g.INSPECT, g.LOOK, g.INVENTORY, g.HELP), frozenset[int]()),
+}
 Contents = Callable[[int], Sequence[int]]
 
 
@@ -46,7 +57,7 @@ def possible(house: House, state: State, command: Command, noticed: Contents) ->
     """
     verb, item, other = command
     here, held = state.location, state.held
-    if command in _ALWAYS:
+    if command in ALWAYS:
         return True
     if verb == g.INSPECT:
         return item == held
@@ -86,39 +97,42 @@ def possible(house: House, state: State, command: Command, noticed: Contents) ->
     return bool(house.traits[item] & trait) and house.receptacle_kinds[other] == kind
 
 
-def commands(house: House, state: State, noticed: Contents) -> Iterator[Command]:
-    """Return all commands that the domain allows; a lamp in two receptacles here comes twice."""
+def nearby(house: House, state: State, noticed: Contents) -> list[Command]:
+    """Return the commands that the domain allows here, except going and those of `ALWAYS`."""
     here, held = state.location, state.held
-    yield from _ALWAYS
-    for receptacle, location in enumerate(house.locations):
-        if location not in (here, NOWHERE):
-            yield Command(g.GO, other=receptacle)
+    found: list[Command] = []
     for receptacle in house.present[here]:
-        yield Command(g.EXAMINE, other=receptacle)
-        door = receptacle in house.openable
-        is_open = receptacle in state.opened
-        if door:
-            yield Command(g.CLOSE if is_open else g.OPEN, other=receptacle)
+        found.append(Command(g.EXAMINE, other=receptacle))
+        if receptacle in house.openable:
+            verb = g.CLOSE if receptacle in state.opened else g.OPEN
+            found.append(Command(verb, other=receptacle))
         for item in state.contents[receptacle]:
-            if house.traits[item] & TOGGLEABLE:
-                yield Command(g.USE, item)
-        if held == NOTHING:
-            if is_open or not door:
-                for item in noticed(receptacle):
-                    if house.traits[item] & PICKUPABLE:
-                        yield Command(g.TAKE, item, receptacle)
+            use = Command(g.USE, item)
+            if house.traits[item] & TOGGLEABLE and use not in found:
+                found.append(use)
+        if not accessible(house, state, receptacle):
             continue
-        if receptacle in house.accepts[held] and (is_open or not door):
-            yield Command(g.PUT, held, receptacle)
-        for verb, (trait, kind, _, _) in _TREATMENTS.items():
-            if house.traits[held] & trait and house.receptacle_kinds[receptacle] == kind:
-                yield Command(verb, held, receptacle)
-    if held != NOTHING:
-        yield Command(g.INSPECT, held)
-        if house.item_kinds[held] in _KNIVES:
-            for item in state.places[here]:
-                if house.traits[item] & SLICEABLE:
-                    yield Command(g.SLICE, item, held)
+        if held == NOTHING:
+            items = noticed(receptacle)
+            takes = (i for i in items if house.traits[i] & PICKUPABLE)
+            found += (Command(g.TAKE, item, receptacle) for item in takes)
+        elif receptacle in house.accepts[held]:
+            found.append(Command(g.PUT, held, receptacle))
+    return found if held == NOTHING else found + _with_held(house, state)
+
+
+def _with_held(house: House, state: State) -> list[Command]:
+    """Return what can be done with the held item, except putting it down."""
+    here, held = state.location, state.held
+    found = [Command(g.INSPECT, held)]
+    for verb, (trait, kind, _, _) in _TREATMENTS.items():
+        if house.traits[held] & trait:
+            fits = (r for r in house.present[here] if house.receptacle_kinds[r] == kind)
+            found += (Command(verb, held, receptacle) for receptacle in fits)
+    if house.item_kinds[held] in _KNIVES:
+        sliceable = (i for i in state.places[here] if house.traits[i] & SLICEABLE)
+        found += (Command(g.SLICE, item, held) for item in sliceable)
+    return found
 
 
 def apply(house: House, state: State, command: Command) -> None:

@@ -10,7 +10,7 @@ all that changes is in the `State`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedenv.alfworld.grammar import Command
 from fedenv.alfworld.house import House
@@ -47,9 +47,9 @@ class Rendering:
 class Stages:
     """One client's stages after the content."""
 
-    encoding: Encoding = Encoding()
-    matching: Matching = Matching()
-    rendering: Rendering = Rendering()
+    encoding: Encoding = field(default_factory=Encoding)
+    matching: Matching = field(default_factory=Matching)
+    rendering: Rendering = field(default_factory=Rendering)
 
 
 STOCK = Stages()

@@ -36,14 +36,14 @@ def choice(rng, values):
 def draw_receptacles(rng, locations):
     kinds = ["Fridge", "Microwave", "SinkBasin"] + [choice(rng, PLACES) for _ in range(5)]
     found = []
-    for kind in kinds:
+    for number, kind in enumerate(kinds):
         name = kind if kind != "SinkBasin" else "Sink"
         suffix = "|SinkBasin" if kind == "SinkBasin" else ""
         found.append(
             Receptacle(
                 id=f"{name}|{position(rng)}{suffix}",
                 kind=kind,
-                location=choice(rng, locations) if chance(rng, 0.95) else "",
+                location=choice(rng, locations) if number < 3 or chance(rng, 0.9) else "",
                 openable=kind in DOORS and chance(rng, 0.8),
                 opened=kind in DOORS and chance(rng, 0.3),
             )
@@ -98,15 +98,16 @@ def draw_items(rng, receptacles, locations):
 
 
 def draw_goal(rng, task_type, items, receptacles, can_contain):
-    """Return a goal that some thing and some place of the problem fit, or None."""
+    """Return a goal that things and places in reach can fulfil, or None."""
+    near = {receptacle.id: receptacle.kind for receptacle in receptacles if receptacle.location}
     trait = STAGES.get(task_type, "pickupable")
-    kinds = [item.kind for item in items if trait in item.traits and "pickupable" in item.traits]
+    found = [item for item in items if near.keys() & set(item.receptacles)]
+    kinds = [item.kind for item in found if {trait, "pickupable"} <= set(item.traits)]
     if task_type == "look_at_obj_in_light":
-        return goal_expression(task_type, choice(rng, kinds), lamp="DeskLamp")
-    places = {receptacle.kind for receptacle in receptacles if receptacle.location}
-    pairs = [(p, k) for p, k in can_contain if p in places and k in kinds]
-    if task_type == "pick_two_obj_and_place":
-        pairs = [(p, k) for p, k in pairs if kinds.count(k) > 1]
+        lamp = any(item.kind == "DeskLamp" for item in found)
+        return goal_expression(task_type, choice(rng, kinds), lamp="DeskLamp") if lamp else None
+    needed = 2 if task_type == "pick_two_obj_and_place" else 1
+    pairs = [(p, k) for p, k in can_contain if p in near.values() and kinds.count(k) >= needed]
     if not pairs:
         return None
     place, kind = pairs[rng.randint(len(pairs))]

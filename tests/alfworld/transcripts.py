@@ -58,12 +58,12 @@ def load(path):
     return [Transcript.from_json(json.loads(line)) for line in lines]
 
 
-def walk(player, walker, name, problem_text, task_desc, steps):
-    """Play ``steps`` commands and return the transcript."""
+def walk(player, walker, name, problem_text, task_desc, steps, plan=()):
+    """Play a plan, then ``steps`` commands of the walker; return the transcript."""
     first = player.reset()
     rows, admissible = [], first[1]
-    for _ in range(steps):
-        command = walker.choose(admissible)
+    for number in range(len(plan) + steps):
+        command = plan[number] if number < len(plan) else walker.choose(admissible)
         observation, admissible, won = player.step(command)
         rows.append((command, observation, admissible, won))
     return Transcript(name, problem_text, task_desc, first, tuple(rows))

@@ -5,7 +5,9 @@ kinds that the goal names, and now and then says something that cannot work.
 """
 
 import re
+from bisect import bisect
 from collections import Counter
+from itertools import accumulate
 
 from numpy.random import RandomState
 
@@ -48,6 +50,7 @@ class Walker:
         self.failed = Counter()
         kinds = re.findall(r"(\w+)Type\b", goal)
         self.wanted = {kind.lower() for kind in kinds}
+        self.treated = set()
 
     def choose(self, admissible):
         for command in set(admissible) - self.seen:
@@ -57,24 +60,24 @@ class Walker:
             command = self._wrong(admissible)
             self.failed[verb_of(command)] += 1
             return command
-        weights = [self._weight(command, admissible) for command in admissible]
-        point = self.rng.random_sample() * sum(weights)
-        for command, weight in zip(admissible, weights):
-            point -= weight
-            if point <= 0:
-                break
+        self._held = {
+            arguments_of(c)[0]
+            for c in admissible
+            if verb_of(c) in ("move", "heat", "clean", "cool")
+        }
+        totals = list(accumulate(self._weight(command, admissible) for command in admissible))
+        point = self.rng.random_sample() * totals[-1]
+        command = admissible[min(bisect(totals, point), len(totals) - 1)]
         self.done[self._group(command)] += 1
+        if verb_of(command) in ("heat", "cool", "clean", "slice", "use"):
+            self.treated.add(arguments_of(command)[0])
         return command
 
     def _group(self, command):
         verb = verb_of(command)
-        if verb == "examine" and command.strip()[len(verb) :].strip() in self.held:
+        if verb == "examine" and command.strip()[len(verb) :].strip() in self._held:
             return "examine held"
         return verb
-
-    @property
-    def held(self):
-        return self._held
 
     def _weight(self, command, admissible):
         self._held = {
@@ -86,6 +89,8 @@ class Walker:
         same = sum(verb_of(other) == verb for other in admissible)
         weight = {"go to": 5.0, "take": 3.0, "move": 1.5}.get(verb, 1.0)
         weight /= same * (1 + self.done[group]) ** 0.6
+        if verb in ("take", "examine", "heat", "cool", "clean"):
+            weight *= 3 if self.treated & set(arguments_of(command)) else 1
         words = {name.split(" ")[0] for name in arguments_of(command)}
         wanted = bool(words & self.wanted)
         if verb in ("take", "move", "use", "heat", "cool", "clean") and wanted:

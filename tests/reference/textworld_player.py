@@ -20,10 +20,25 @@ DOMAIN = (DATA / "alfred.pddl").read_text("utf-8")
 GRAMMAR = (DATA / "alfred.twl2").read_text("utf-8")
 
 
+def older():
+    """Return domain and grammar as in version 2.1.1 of the data: today's without later changes."""
+    domain = DOMAIN.replace(DOMAIN[DOMAIN.index("(:action help") :], ")")
+    grammar = GRAMMAR[: GRAMMAR.index("action help {")]
+    for new, old in (
+        ("You arrive at {r.name}.", "You arrive at {lend.name}."),
+        ("move {o} to {r}", "put {o} in/on {r}"),
+        ("You move the {o.name} to the {r.name}.", "You put the {o.name} in/on the {r.name}."),
+    ):
+        assert new in grammar
+        grammar = grammar.replace(new, old)
+    return domain, grammar
+
+
 class TextWorldPlayer:
     """One game in ALFWorld 0.4.x on TextWorld: `reset` and `step` as in `fedenv.alfworld.Game`."""
 
-    def __init__(self, problem_text, task_desc, grammar=GRAMMAR, domain=DOMAIN):
+    def __init__(self, problem_text, task_desc, version="2.1.2"):
+        domain, grammar = older() if version == "2.1.1" else (DOMAIN, GRAMMAR)
         infos = EnvInfos(won=True, admissible_commands=True)
         self.env = AlfredDemangler(PddlEnv(infos), shuffle=False)
         self.env.load(
