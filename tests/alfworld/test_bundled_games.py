@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedenv import data
-from fedenv.alfworld import Game, bundled, build_house
+from fedenv.alfworld import Game, build_house, bundled
 from fedenv.alfworld.bundled import bundled_games
 from fedenv.alfworld.fixtures import add_fixtures, centimetres, position
 from fedenv.alfworld.goals import TASK_TYPES
