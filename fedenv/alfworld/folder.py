@@ -24,6 +24,7 @@ from platformdirs import user_cache_path
 from fedenv import data
 from fedenv.alfworld.engine import Game as Play
 from fedenv.alfworld.gamefiles import (
+    MALFORMED,
     UNREADABLE,
     Trial,
     Unusable,
@@ -216,7 +217,7 @@ def _judge(trial: Trial, content: bytes) -> list[str]:
     problem, wording = parse_game(content)
     try:
         play = Play(build_house(problem), wording=wording)
-    except DataError as error:
+    except MALFORMED as error:
         raise Unusable("broken problem", str(error)) from error
     if play.won:
         raise Unusable("solved at the start")

@@ -26,6 +26,9 @@ SPLITS = ("train", "valid_seen", "valid_unseen")
 LEFT_OUT = ("movable", "Sliced")
 """Tasks with these words in their folder's name are no games of ALFWorld."""
 
+MALFORMED = (LookupError, RecursionError, TypeError, ValueError)
+"""What reading a problem text may raise; a DataError is a ValueError."""
+
 UNREADABLE = "cannot be read"
 _TEMPLATE = re.compile(r'action\s+PutObject\s*\{\s*template\s*::\s*"([^"\n]*)"')
 _TEMPLATES = {"move {o} to {r}": MOVE, "put {o} in/on {r}": PUT_IN_ON}
@@ -176,7 +179,7 @@ def parse_game(content: bytes) -> tuple[Problem, Wording]:
         raise Unusable("unknown commands", f"expected {legal}, got {template and template[1]!r}")
     try:
         return Problem.parse(problem, _task(grammar)), wording
-    except DataError as error:
+    except MALFORMED as error:
         raise Unusable("broken problem", str(error)) from error
 
 
