@@ -201,7 +201,7 @@ def main():
     if arguments.record:
         record_golden(played)
     pairs = [(verb, outcome) for verb in VERBS for outcome in ("succeeded", "failed")]
-    few = [pair for pair in pairs if counts[pair] < (100 if arguments.full else 3)]
+    few = [pair for pair in pairs if counts[pair] < (50 if arguments.full else 3)]
     print(f"{len(todo)} games, {steps} steps, {len(found)} differences")
     if few:
         print(f"too rare to say anything: {few}")
