@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fedenv.partitions.labels import Labels
 from fedenv.tasks import TaskSplits
 
 COMMON_ARGUMENTS = (
@@ -96,6 +97,9 @@ class World(Protocol):
     @property
     def pool_labels(self) -> tuple[str, ...]:
         """A short name of each entry of the variant pool; empty without a pool."""
+
+    def labels(self) -> Labels | None:
+        """Return the success labels that come with the data; None where it has none."""
 
     def kernel(self, client_id: int | None, federation_seed: int) -> Kernel:
         """Return a client's kernel; for None the reference kernel, which no variant changes."""

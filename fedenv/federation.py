@@ -13,8 +13,8 @@ import gymnasium
 from fedenv.errors import ConfigError, unknown_name
 from fedenv.family import Kernel, World
 from fedenv.fingerprint import canonical_json, digest, digest_lines
-from fedenv.partitions import Assignment, assign
-from fedenv.partitions.registry import parse
+from fedenv.partitions import Assignment, Labels, assign
+from fedenv.partitions.registry import labels_of, labels_stamp, parse
 from fedenv.registration import find_environment
 from fedenv.version import __version__
 
@@ -31,21 +31,25 @@ class Client:
         client_id: 0-based index (the paper's i is ``client_id + 1``).
         task_ids: Its training tasks.
         kernel: Its transition kernel.
+        shortfall: How many of its tasks the pool could not give as drawn; None where the partition
+            always can.
     """
 
     client_id: int
     task_ids: tuple[str, ...]
     kernel: Kernel
+    shortfall: int | None = None
 
     def manifest(self) -> dict[str, Any]:
         """Return the client's row of the federation's manifest."""
-        return {
+        row = {
             "client_id": self.client_id,
             "num_tasks": len(self.task_ids),
             "tasks_digest": digest_lines(self.task_ids),
             "pool_index": self.kernel.pool_index,
             "pipeline_digest": self.kernel.digest,
         }
+        return row if self.shortfall is None else {**row, "shortfall": self.shortfall}
 
 
 class Federation:
@@ -97,10 +101,20 @@ class Federation:
         return f"Federation({self.env_id!r}, digest={self.digest!r})"
 
     @cached_property
+    def labels(self) -> Labels | None:
+        """Success labels that the partition uses: a file's, or the data's; None if it uses none.
+
+        Raises:
+            ConfigError: The partition needs labels and there are none.
+            DataError: They cannot be read, or were made for other data.
+        """
+        return labels_of(self.partition, self.world.labels)
+
+    @cached_property
     def assignment(self) -> Assignment:
         """Training tasks of every client."""
         pool = self.world.splits.pool("train")
-        return assign(self.partition, pool, self.num_clients, self.federation_seed)
+        return assign(self.partition, pool, self.num_clients, self.federation_seed, self.labels)
 
     def client(self, client_id: int) -> Client:
         """Return one client.
@@ -109,7 +123,9 @@ class Federation:
             ConfigError: There is no such client.
         """
         client_id = _integer("client_id", client_id, 0, self.num_clients - 1)
-        return Client(client_id, self.assignment.clients[client_id], self.kernel(client_id))
+        assignment = self.assignment
+        short = None if assignment.shortfall is None else int(assignment.shortfall[client_id])
+        return Client(client_id, assignment.clients[client_id], self.kernel(client_id), short)
 
     def kernel(self, client_id: int, kind: str = "client") -> Kernel:
         """Return the kernel that a client's episodes run in.
@@ -182,11 +198,13 @@ class Federation:
 
     @cached_property
     def _content(self) -> dict[str, Any]:
+        # Labels are named by what they hold, not by where the file is.
+        used = {} if self.labels is None else {"labels": self.labels.digest}
         return {
             "env_id": self.env_id,
             "num_clients": self.num_clients,
             "federation_seed": self.federation_seed,
-            "partition": self.partition,
+            "partition": {**self.partition, **used},
             "variant": {"name": self.variant, **self.world.knobs},
             "data_digest": self.world.data_digest,
             "clients": [self.client(k).manifest() for k in range(self.num_clients)],
@@ -222,7 +240,8 @@ def shared_federation(env_id: str, arguments: Mapping[str, Any]) -> Federation:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"arguments of {env_id} must be JSON values: {error}") from error
     data = _path("data", arguments.get("data"))
-    return _open(env_id, key, find_environment(env_id).load_family().stamp(data))
+    stamp = find_environment(env_id).load_family().stamp(data)
+    return _open(env_id, key, (stamp, labels_stamp(arguments.get("partition", "uniform"))))
 
 
 @lru_cache(maxsize=32)

@@ -52,6 +52,16 @@ def frozen_rng(*path: PathPart) -> np.random.RandomState:
     return np.random.RandomState(bits_for(*path, bits=32))
 
 
+def wide_rng(*path: PathPart) -> np.random.RandomState:
+    """Return a legacy generator like :func:`frozen_rng` from 256 bits.
+
+    For uses with thousands of streams: of 10,000 streams of 32 bits, two are equal with a
+    probability of 1 %.
+    """
+    words = np.frombuffer(_hash_path(path), dtype=">u4").astype(np.uint32)
+    return np.random.RandomState(words)
+
+
 def rng_for(*path: PathPart) -> np.random.Generator:
     """Return a modern generator named by the path, for draws that no digest covers."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(bits_for(*path, bits=128))))

@@ -11,8 +11,8 @@ import pytest
 import fedenv
 from fedenv import Federation, seeding
 from fedenv.errors import ConfigError
-from fedenv.partitions import uniform
-from fedenv.partitions.measures import measures
+from fedenv.partitions import Assignment, uniform
+from fedenv.partitions.measures import measure
 from fedenv.partitions.uniform import uniform_slice
 from fedenv.tasks import Task, TaskPool, TaskSplits
 from fedenv.webshop import catalog_split
@@ -94,10 +94,12 @@ def test_the_uniform_partition_of_the_bundled_tasks():
 
 def test_measures_of_a_hand_made_assignment():
     pool = TaskPool(tuple(Task(f"t{i}", "ab"[i % 2]) for i in range(4)))
-    assert uniform(pool, 2, min_tasks=1).measures == {"delta2_pref": 0.0, "delta2_cov": 0.0}
+    measured = uniform(pool, 2, min_tasks=1).measures
+    assert (measured["delta2_pref"], measured["delta2_cov"]) == (0.0, 0.0)
     sorted_pool = TaskPool(tuple(Task(f"t{i}", "aabb"[i]) for i in range(4)))
     assert uniform(sorted_pool, 2, min_tasks=1).measures["delta2_pref"] == 0.5
-    assert measures(pool, [["t0"], ["t1", "t2", "t3"]])["delta2_cov"] == 0.25
+    uneven = Assignment.of(pool, [np.array([0]), np.array([1, 2, 3])])
+    assert measure(uneven).delta2_cov == 0.25
 
 
 def test_catalog_split_is_the_papers(real_ids):

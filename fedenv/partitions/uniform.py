@@ -5,10 +5,16 @@ Source: paper, Section 3.2 (the control of every task-level experiment). There i
 
 from __future__ import annotations
 
-from fedenv.errors import ConfigError
+from collections.abc import Mapping
+
+import numpy as np
+
 from fedenv.partitions.assignment import Assignment
-from fedenv.partitions.measures import measures
+from fedenv.partitions.knobs import Knob, check_knobs, check_request, count
+from fedenv.partitions.measures import with_measures
 from fedenv.tasks import TaskPool
+
+KNOBS: Mapping[str, Knob] = {"min_tasks": count("how many tasks every client holds at least")}
 
 
 def uniform_slice(num_tasks: int, num_clients: int, client_id: int, min_tasks: int) -> range:
@@ -52,13 +58,10 @@ def uniform(
     Raises:
         ConfigError: The pool is empty or a number is below 1.
     """
-    if min_tasks < 1:
-        raise ConfigError(f"min_tasks must be at least 1, got {min_tasks!r}")
-    if not len(pool):
-        raise ConfigError("the training pool is empty; use data with more goals")
-    ids = pool.ids
-    clients = tuple(
-        tuple(ids[i] for i in uniform_slice(len(ids), num_clients, client_id, min_tasks))
+    check_request(pool, num_clients)
+    check_knobs("uniform", KNOBS, {"min_tasks": min_tasks})
+    slices = (
+        uniform_slice(len(pool), num_clients, client_id, min_tasks)
         for client_id in range(num_clients)
     )
-    return Assignment(clients, measures(pool, clients))
+    return with_measures(Assignment.of(pool, map(np.array, slices)))

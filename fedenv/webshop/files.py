@@ -3,7 +3,8 @@
 A data set is ``items_shuffle<suffix>.json`` with ``items_ins_v2<suffix>.json`` of the same suffix,
 optionally ``items_human_ins<suffix>.json`` (or ``items_human_ins.json``) and
 ``holdout_asins<suffix>.json`` (or ``holdout_asins.json``); ``lookalikes<suffix>.json`` (or
-``lookalikes.json``) is derived from them. Each may carry ``.gz``. The bundled catalog is such a
+``lookalikes.json``) and ``labels<suffix>.json`` (or ``labels.json``; success labels for the
+hardness partition) are derived from them. Each may carry ``.gz``. The bundled catalog is such a
 folder too.
 """
 
@@ -24,9 +25,9 @@ _PRODUCTS = re.compile(r"items_shuffle(?P<suffix>.*)\.json(\.gz)?")
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Paths of one data set; the last three are None where there is no such file.
+    """Paths of one data set; the last four are None where there is no such file.
 
-    The lookalikes are derived from the others and no part of the digest of the data.
+    Lookalikes and labels are derived from the others and no part of the digest of the data.
     """
 
     products: Path
@@ -34,6 +35,7 @@ class DataFiles:
     human: Path | None
     holdout: Path | None
     lookalikes: Path | None = None
+    labels: Path | None = None
 
     @property
     def present(self) -> dict[str, Path]:
@@ -54,7 +56,7 @@ class DataFiles:
 
     def stamp(self) -> data.Stamp:
         """Return what tells one state of these files from another."""
-        derived = [self.lookalikes] if self.lookalikes else []
+        derived = [path for path in (self.lookalikes, self.labels) if path is not None]
         return data.stamp([*self.present.values(), *derived])
 
     def digest(self) -> str:
@@ -130,4 +132,5 @@ def _files_of(folder: Path, suffix: str) -> DataFiles:
         optional("items_human_ins"),
         optional("holdout_asins"),
         optional("lookalikes"),
+        optional("labels"),
     )

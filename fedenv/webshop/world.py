@@ -6,7 +6,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fedenv.errors import DataError
 from fedenv.family import DerivedFile, Progress
+from fedenv.partitions.labels import Labels
 from fedenv.tasks import TaskSplits
 from fedenv.webshop.catalog import load_catalog
 from fedenv.webshop.config import SPLIT_BY, WebShopConfig, legal_knobs
@@ -47,6 +49,23 @@ class WebShopWorld:
         """A short name of each configuration that clients are assigned from."""
         size = self.config.variant_knobs.get("pool_size", 0)
         return tuple(map(pool_label, self.config.variant.pool[:size]))
+
+    def labels(self) -> Labels | None:
+        """Read the labels file beside the data.
+
+        Raises:
+            DataError: The file is broken or was made for other data.
+        """
+        path = self.shop.files.labels
+        if path is None:
+            return None
+        labels = Labels.load(path)
+        if labels.provenance.data_digest != self.data_digest:
+            raise DataError(
+                f"{path}: these labels were made for data {labels.provenance.data_digest}, the "
+                f"data here is {self.data_digest}; make new labels or remove the file"
+            )
+        return labels
 
     def kernel(self, client_id: int | None, federation_seed: int) -> ShopKernel:
         """Return a client's shop; for None the unperturbed one."""
