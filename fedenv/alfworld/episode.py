@@ -7,7 +7,7 @@ from fedenv.alfworld.rendering import NOTHING_HAPPENS
 from fedenv.alfworld.textworld_engine import TextWorldGame
 
 STEP_LIMIT = 50
-"""Steps of an episode, as in the paper; afterwards ``reward_terms`` are told without success, too."""
+"""Steps of an episode, as in the paper; then ``reward_terms`` are told without success, too."""
 
 ADMISSIBLE = ("true", "rendered", "none")
 
@@ -22,7 +22,10 @@ class AlfredEpisode:
         original: The same game in ALFWorld itself, whose texts and lists are shown instead.
     """
 
-    __slots__ = ("_admissible", "_listed", "_steps", "done", "game", "observation", "original")
+    __slots__ = (
+        *("__weakref__", "_admissible", "_listed", "_steps"),
+        *("done", "game", "observation", "original"),
+    )
 
     observation: str
     done: bool

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 from fedenv.alfworld.bundled import bundled_games
@@ -76,7 +76,7 @@ class AlfredKernel:
         self._stage = stage
         self._knobs = knobs
         self.pool_index = client.pool_index
-        self._worker: TextWorldWorker | None = None
+        self._idle: list[TextWorldWorker] = []
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
@@ -98,13 +98,14 @@ class AlfredKernel:
         content = self._client.content
         wording = WORDINGS[self._houses.games.games[task].version]
         game = Game(self._houses.house(task, content), self._client.stages, wording)
-        original = None
-        if self._knobs.engine == "textworld":
-            problem = self._houses.problem(task, content)
-            original = TextWorldGame(
-                problem.to_pddl(), problem.task_desc, wording, TextWorldWorker()
-            )
-        return AlfredEpisode(game, self._knobs.admissible, original)
+        if self._knobs.engine == "fast":
+            return AlfredEpisode(game, self._knobs.admissible)
+        problem = self._houses.problem(task, content)
+        worker = self._idle.pop() if self._idle else TextWorldWorker()
+        original = TextWorldGame(problem.to_pddl(), problem.task_desc, wording, worker)
+        episode = AlfredEpisode(game, self._knobs.admissible, original)
+        weakref.finalize(episode, self._idle.append, worker)  # plays on once nobody looks at it
+        return episode
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ def _choice(name: str, value: Any, legal: tuple[str, ...]) -> str:
 
 
 def _open(data: str | None) -> GameTable:
-    return bundled_games() if data is None else open_folder(Path(data))
+    return bundled_games() if data is None else open_folder(data)
 
 
 @lru_cache(maxsize=8)
