@@ -59,8 +59,11 @@ def test_info():
     for word in ("rendering", "shuffle", "surface_k", "200", "val 500", "oracle", "differs"):
         assert word in text
     content = json.loads(fed("info", RANK, "--client", 3, "--json").output)
-    assert content["stages_that_differ"] == ["rendering"]
+    assert content["stages_that_differ"] == ["index", "scoring", "rendering"]
     assert content["knobs"]["surface_k"]["value"] == 10
+    assert content["knobs"]["client"]["value"]["engine"] == "okapi"
+    control = json.loads(fed("info", RANK, "-k", "engine=okapi", "--json").output)
+    assert control["stages_that_differ"] == ["rendering"]
     assert sum(row["clients"] for row in content["pool"]) == 100
     client = content["client"]
     manifest = json.loads(fed("manifest", RANK).output)

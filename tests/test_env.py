@@ -284,7 +284,7 @@ def test_steps_before_a_reset_are_an_error_and_after_the_end_change_nothing():
     with pytest.raises(gym.error.ResetNeeded):
         env.step("search[a]")
     _, info = env.reset(seed=0)
-    _, info = env.step("search[the]")[::4]
+    _, info = env.step("search[women]")[::4]
     env.step(info["admissible_actions"][2])
     page, _, terminated, _, info = env.step("click[buy now]")
     assert terminated

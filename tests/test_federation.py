@@ -219,10 +219,10 @@ def test_task_ids_name_no_product():
 
 
 GOLDEN_DIGESTS = {
-    "FedWebShop-v0": "65c442f3d56aa636",
-    "FedWebShop-CatalogSplit-v0": "1b685eb4c3a53352",
-    "FedWebShop-FieldSubset-v0": "f7ba908ad9b06348",
-    "FedWebShop-BM25Reweight-v0": "ba04c8ca9882500d",
-    "FedWebShop-Lookalike-v0": "ddf42f36838dbc56",
-    "FedWebShop-RankWrapper-v0": "0a4deb037f202843",
+    "FedWebShop-v0": "3011f66798d3e703",
+    "FedWebShop-CatalogSplit-v0": "952acb7221c56027",
+    "FedWebShop-FieldSubset-v0": "1658406cf508189b",
+    "FedWebShop-BM25Reweight-v0": "fd95bc44c90c7bf4",
+    "FedWebShop-Lookalike-v0": "0215dc9bff3a0e1e",
+    "FedWebShop-RankWrapper-v0": "1b765553e0abb8f4",
 }

@@ -24,6 +24,7 @@ from fedenv.registration import find_environment
 from fedenv.tasks import SPLITS
 
 SHOWN_TASKS = 5
+_OF_THE_CLIENTS = "no argument: what the clients' own kernels have otherwise"
 
 
 @click.command()
@@ -76,7 +77,7 @@ def describe(federation: Federation) -> dict[str, Any]:
         "federation_seed": federation.federation_seed,
         "partition": federation.partition,
         "knobs": {
-            name: {"value": value, "meaning": meanings.get(name, "")}
+            name: {"value": value, "meaning": meanings.get(name, _OF_THE_CLIENTS)}
             for name, value in world.knobs.items()
         },
         "pool": [
@@ -115,7 +116,7 @@ def _show(console: Console, content: dict[str, Any]) -> None:
         "id": content["env_id"],
         "clients differ in": content["summary"],
         "variant": content["variant"],
-        "stages that differ": differing,
+        "differ from the reference": differing,
         "steps per episode": content["max_episode_steps"],
         "clients": content["num_clients"],
         "partition": json.dumps(content["partition"]),

@@ -29,7 +29,7 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Lucene's default English stop words."""
 
 _POSSESSIVES = ("'s", "'S", "’s", "’S", "＇s", "＇S")
-_STEMS_KEPT = 2**17
+_WORDS_KEPT = 2**17
 _TWO_LETTERS = "\ue000\ue001"  # consonants that no word holds
 
 # The letter that stands for each class of characters; "-" stands for all other characters.
@@ -142,7 +142,7 @@ def words(text: str) -> list[str]:
     """
     if text.isascii():
         found = _ASCII_WORD.findall(text)
-        if max(map(len, found), default=0) <= MAX_TOKEN_LENGTH:
+        if len(text) <= MAX_TOKEN_LENGTH or max(map(len, found), default=0) <= MAX_TOKEN_LENGTH:
             return found
         return _cut(text, text, _ASCII_WORD)
     table, pattern = _class_words()
@@ -185,17 +185,22 @@ def english_tokens(text: str) -> list[str]:
     Args:
         text: Any string.
     """
-    tokens: list[str] = []
-    for word in words(text):
-        if word.endswith(_POSSESSIVES):
-            word = word[:-2]
-        word = word.lower() if word.isascii() else "".join(c.lower()[0] for c in word)
-        if word not in STOP_WORDS:
-            tokens.append(stem(word))
-    return tokens
+    return [token for token in map(word_token, words(text)) if token is not None]
 
 
-@lru_cache(maxsize=_STEMS_KEPT)
+@lru_cache(maxsize=_WORDS_KEPT)
+def word_token(word: str) -> str | None:
+    """Return the token that a word of a text becomes; None for a stop word.
+
+    Args:
+        word: One of what ``words`` returns.
+    """
+    if word.endswith(_POSSESSIVES):
+        word = word[:-2]
+    word = word.lower() if word.isascii() else "".join(c.lower()[0] for c in word)
+    return None if word in STOP_WORDS else stem(word)
+
+
 def stem(word: str) -> str:
     """Return Porter's stem of a lower-case word, as Lucene's ``PorterStemFilter`` has it.
 

@@ -15,13 +15,15 @@ from fedenv.webshop.rendering import RankRule
 from fedenv.webshop.variants import VARIANTS, Variant
 
 SPLIT_BY = ("goal", "product")
+REFERENCE_ENGINE = "lucene"
+"""Retrieval engine of the reference kernel: the original shop's, as in the paper."""
 
 KNOBS: Mapping[str, str] = {
     "split_by": '"goal" (val is the first 500 goals) or "product" (adds a test split)',
     "goals": '"synthetic" or "human" (needs items_human_ins.json)',
     "noun_tagger": '"rules", "spacy" or "spacy:<model>": the tagger of the type reward',
     "observation_mode": '"text" or "text_rich"',
-    "engine": '"okapi", "lucene", or "pyserini" (Lucene itself, extra lucene)',
+    "engine": '"okapi", "lucene", or "pyserini" (Lucene itself, extra lucene), for all kernels',
     "k1": "BM25 term saturation, a number of at least 0",
     "b": "BM25 length normalisation, a number in [0, 1]",
     "fields": f"indexed fields, a list from {', '.join(INDEX_FIELDS)}",
@@ -47,7 +49,8 @@ class WebShopConfig:
     Attributes:
         variant: The environment-level variant.
         variant_knobs: Its own knobs, resolved.
-        reference: The unperturbed pipeline.
+        reference: The pipeline of the reference kernel.
+        unperturbed: What the variant changes per client; another engine's, unless one was given.
         split_by: ``"goal"`` or ``"product"``.
         goals: ``"synthetic"`` or ``"human"``.
         noun_tagger: Name of the tagger of the type reward.
@@ -57,6 +60,7 @@ class WebShopConfig:
     variant: Variant
     variant_knobs: Mapping[str, Any]
     reference: PipelineConfig
+    unperturbed: PipelineConfig
     split_by: str
     goals: str
     noun_tagger: str
@@ -90,13 +94,17 @@ class WebShopConfig:
             for name in ("fields", "tokenizer", "k1", "b", "search_return_n")
             if name in given
         }
-        reference = PipelineConfig.of_engine(given.get("engine", "okapi"), **stages)
+        reference, unperturbed = (
+            PipelineConfig.of_engine(given.get("engine", engine), **stages)
+            for engine in (REFERENCE_ENGINE, family.engine)
+        )
         knobs = family.resolve_knobs(given)
         _check_ranges(knobs)
         return cls(
             variant=family,
             variant_knobs=knobs,
             reference=reference,
+            unperturbed=unperturbed,
             split_by=_choice("split_by", given.get("split_by", "goal"), SPLIT_BY),
             goals=_choice("goals", given.get("goals", "synthetic"), GOAL_KINDS),
             noun_tagger=given.get("noun_tagger", "rules"),
@@ -107,26 +115,38 @@ class WebShopConfig:
 
     @property
     def knobs(self) -> dict[str, Any]:
-        """Every knob with its value, JSON only."""
-        reference = self.reference
+        """Every knob with its value, JSON only.
+
+        Those of the stages are the reference's; ``"client"`` holds the ones that the clients'
+        unperturbed pipeline has otherwise, if there are any.
+        """
+        reference, client = _stage_knobs(self.reference), _stage_knobs(self.unperturbed)
+        differing = {name: value for name, value in client.items() if value != reference[name]}
         return {
             "split_by": self.split_by,
             "goals": self.goals,
             "noun_tagger": self.noun_tagger,
             "observation_mode": self.observation_mode,
-            "engine": reference.engine,
-            "k1": reference.k1,
-            "b": reference.b,
-            "fields": list(reference.fields),
-            "tokenizer": reference.tokenizer,
-            "search_return_n": reference.search_return_n,
+            **reference,
             **self.variant_knobs,
+            **({"client": differing} if differing else {}),
         }
 
 
 def legal_knobs(variant: str) -> dict[str, str]:
     """Return the names of the knobs that a variant's ids accept, and what they mean."""
     return {**KNOBS, **{name: VARIANT_KNOBS[name] for name in VARIANTS[variant].knobs}}
+
+
+def _stage_knobs(config: PipelineConfig) -> dict[str, Any]:
+    return {
+        "engine": config.engine,
+        "k1": config.k1,
+        "b": config.b,
+        "fields": list(config.fields),
+        "tokenizer": config.tokenizer,
+        "search_return_n": config.search_return_n,
+    }
 
 
 def _listing(legal: Mapping[str, str]) -> str:

@@ -24,6 +24,10 @@ class WebShopEnv(FedTextEnv):
     has its own training tasks, assigned by ``partition``. ``val`` and ``test`` are the same for all
     clients and run in the unperturbed reference shop by default.
 
+    As in the paper, the reference shop is searched by Lucene's BM25, as are the clients of
+    ``FedWebShop-v0`` and Catalog Split; clients of the other variants are searched by BM25 Okapi.
+    ``engine`` puts all of them on one engine (``docs/webshop.md``, the matched control).
+
     ## Action space
     ``UnicodeText``: ``search[words]`` on every page, ``click[label]`` on what the page offers (the
     label's case does not matter). ``info["admissible_actions"]`` lists what is offered now; where
@@ -70,10 +74,10 @@ class WebShopEnv(FedTextEnv):
     | ``noun_tagger`` | ``"rules"`` | ``"spacy"``, ``"spacy:<model>"``: tagger of the type reward |
     | ``render_mode`` | None | ``"ansi"`` |
     | ``observation_mode`` | ``"text"`` | ``"text_rich"`` |
-    | ``engine`` | ``"okapi"`` | ``"lucene"``; ``"pyserini"`` (Lucene itself, extra ``lucene``) |
-    | ``k1``, ``b`` | 1.2, 0.75; Lucene 0.9, 0.4 | BM25 parameters of the unperturbed stages |
-    | ``fields`` | all five; Lucene the original's | ``name``, ``Title``, ``description``, … |
-    | ``tokenizer`` | ``"word"``; Lucene ``"english"`` | ``"whitespace"`` |
+    | ``engine`` | None: as above | ``"okapi"``, ``"lucene"``; ``"pyserini"`` (extra ``lucene``) |
+    | ``k1``, ``b`` | Lucene 0.9, 0.4; Okapi 1.2, 0.75 | BM25 parameters of the unperturbed stages |
+    | ``fields`` | Lucene the original's; Okapi all five | ``name``, ``Title``, ``description``, … |
+    | ``tokenizer`` | Lucene ``"english"``; Okapi ``"word"`` | ``"whitespace"`` |
     | ``search_return_n`` | 200 | results of a search at most |
     | ``pool_size`` | 4 | pool variants: configurations, up to 8 (lookalikes and rank rules: 4) |
     | ``env_div``, ``keep_ratio`` | 1.0, 0.7 | Catalog Split |

@@ -70,17 +70,25 @@ def best(scores: np.ndarray, n: int, above: float) -> np.ndarray:
     """Return the indices of the n largest scores that exceed ``above``, stably sorted.
 
     Only scores that reach a lower bound of the n-th largest are sorted. For long arrays the bound
-    is the n-th largest among the maxima of 2n blocks (the columns of a table).
+    is the n-th largest among the maxima of 2n blocks (the columns of a table). Float32 scores, of
+    which those above may not be negative, are sorted as integers, score before index: the bits of
+    such floats are in their order.
     """
     size, columns = len(scores), 2 * n
     bound = above
     if size >= 2 * columns:
         maxima = scores[: size // columns * columns].reshape(-1, columns).max(axis=0)
-        maxima.partition(n)
+        maxima.sort()  # faster than to partition so few
         bound = maxima[n]
     elif size > n:
         bound = np.partition(scores, size - n)[size - n]
     chosen = (scores >= bound if bound > above else scores > above).nonzero()[0]
+    if scores.dtype == np.float32:
+        keys = scores[chosen].view(np.int32).astype(np.int64)
+        keys *= -(2**32)
+        keys += chosen
+        keys.sort()
+        return keys[:n] & (2**32 - 1)
     return chosen[(-scores[chosen]).argsort(kind="stable")[:n]]
 
 

@@ -39,14 +39,18 @@ class Variant:
     Attributes:
         name: Key in ``VARIANTS``.
         stage: The pipeline stage that differs between clients; None for the unperturbed shop.
-        pool: The configurations V that clients are assigned from, as changes to the reference.
+        pool: The configurations V that clients are assigned from, as changes to the unperturbed
+            pipeline.
         knobs: Names and defaults of the keyword arguments that only this variant has.
+        engine: Retrieval engine of the clients' own kernels: Okapi where a variant perturbs the
+            index or what follows it, as in the paper, else that of the reference kernel.
     """
 
     name: str
     stage: str | None = None
     pool: tuple[Mapping[str, Any], ...] = ()
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "okapi"
 
     def resolve_knobs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the variant's knobs with defaults filled in.
@@ -64,8 +68,13 @@ class Variant:
 VARIANTS: Mapping[str, Variant] = {
     variant.name: variant
     for variant in (
-        Variant("none"),
-        Variant("catalog-split", "catalog", knobs={"env_div": 1.0, "keep_ratio": 0.7}),
+        Variant("none", engine="lucene"),
+        Variant(
+            "catalog-split",
+            "catalog",
+            knobs={"env_div": 1.0, "keep_ratio": 0.7},
+            engine="lucene",
+        ),
         Variant(
             "field-subset",
             "index",
@@ -105,7 +114,7 @@ class ClientPipeline:
 def client_pipeline(
     variant: Variant,
     knobs: Mapping[str, Any],
-    reference: PipelineConfig,
+    unperturbed: PipelineConfig,
     catalog: Catalog,
     lookalike_digest: Callable[[str], str],
     goals: str,
@@ -117,7 +126,7 @@ def client_pipeline(
     Args:
         variant: The family.
         knobs: The variant's knobs, resolved.
-        reference: The unperturbed pipeline; stages that the variant leaves alone come from it.
+        unperturbed: What the variant changes; stages that it leaves alone come from it.
         catalog: The products.
         lookalike_digest: Returns the name of the content of a pool of lookalikes.
         goals: Kind of goals, which decides the targets of Catalog Split.
@@ -134,20 +143,21 @@ def client_pipeline(
             knobs["keep_ratio"],
             federation_seed,
         )
-        return ClientPipeline(None, replace(reference, kept=tuple(asins)))
+        return ClientPipeline(None, replace(unperturbed, kept=tuple(asins)))
     if not variant.pool:
-        return ClientPipeline(None, reference)
+        return ClientPipeline(None, unperturbed)
     index = seeding.pool_index(client_id, knobs["pool_size"], federation_seed)
     change = variant.pool[index]
     if variant.name == "lookalike":
         pool = change["lookalikes"]
-        return ClientPipeline(index, replace(reference, added=Stock(pool, lookalike_digest(pool))))
+        stock = Stock(pool, lookalike_digest(pool))
+        return ClientPipeline(index, replace(unperturbed, added=stock))
     if variant.name == "rank-wrapper":
         windows = {name: knobs[name] for name in ("surface_k", "shuffle_k", "random_prob")}
         seed = seeding.client_seed(client_id, federation_seed)
         rule = RankRule(**change, **windows)
-        return ClientPipeline(index, replace(reference, rank=rule, client_seed=seed))
-    return ClientPipeline(index, replace(reference, **change))
+        return ClientPipeline(index, replace(unperturbed, rank=rule, client_seed=seed))
+    return ClientPipeline(index, replace(unperturbed, **change))
 
 
 def pool_label(change: Mapping[str, Any]) -> str:

@@ -68,14 +68,14 @@ class WebShopWorld:
         return labels
 
     def kernel(self, client_id: int | None, federation_seed: int) -> ShopKernel:
-        """Return a client's shop; for None the unperturbed one."""
+        """Return a client's shop; for None the reference."""
         config = self.config
         client = ClientPipeline(None, config.reference)
         if client_id is not None:
             client = client_pipeline(
                 config.variant,
                 config.variant_knobs,
-                config.reference,
+                config.unperturbed,
                 self.shop.catalog,
                 lambda pool: with_lookalikes(self.shop).pools[pool].digest,
                 config.goals,

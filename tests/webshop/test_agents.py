@@ -109,7 +109,8 @@ def test_agents_rank_as_they_should(env_id):
 
 def test_variants_make_a_difference():
     def score(env_id):
-        return run(env_id, "first", range(40), 2, split="val", kernel="client")[0]
+        shops = {"split": "val", "kernel": "client", "engine": "okapi"}
+        return run(env_id, "first", range(40), 2, **shops)[0]
 
     assert score("FedWebShop-v0") - score("FedWebShop-RankWrapper-v0") > 0.1
     assert score("FedWebShop-v0") - score("FedWebShop-FieldSubset-v0") > 0.05
@@ -119,7 +120,7 @@ def test_lookalikes_catch_who_does_not_look():
     """``first`` loses score to lookalikes, and ``keyword`` loses less than it does."""
 
     def loss(agent):
-        clients = {"clients": range(100), "episodes": 2, "split": "val"}
+        clients = {"clients": range(100), "episodes": 2, "split": "val", "engine": "okapi"}
         own = run("FedWebShop-Lookalike-v0", agent, **clients, kernel="client")
         reference = run("FedWebShop-Lookalike-v0", agent, **clients, kernel="reference")
         return np.subtract(reference, own)
