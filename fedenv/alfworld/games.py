@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
+from fedenv.alfworld.grammar import MOVE
 from fedenv.alfworld.problem import Problem
 from fedenv.fingerprint import digest_lines
 from fedenv.tasks import Task, TaskSplits
@@ -15,7 +16,7 @@ TASK_PREFIX = "alfworld-"
 SPLITS = MappingProxyType({"train": "train", "val": "valid_seen", "test": "valid_unseen"})
 """Our name of each split to ALFWorld's."""
 
-RECENT = 512
+RECENT = 64
 """How many problems are kept decoded."""
 
 
@@ -29,15 +30,14 @@ class Game:
         task_type: One of ``goals.TASK_TYPES``.
         split: ``"train"``, ``"valid_seen"`` or ``"valid_unseen"``.
         scene: Floor plan, e.g. ``"FloorPlan14"``.
-        grammar: Which commands it speaks: ``"move"`` (``move X to Y``) or ``"put"`` (``put X in/on
-            Y``, the older files).
+        version: Key of ``grammar.WORDINGS``: the language of its commands.
     """
 
     sha256: str
     task_type: str
     split: str
     scene: str
-    grammar: str = "move"
+    version: str = MOVE.version
 
     @property
     def id(self) -> str:
@@ -76,7 +76,7 @@ class GameTable:
     def digest(self) -> str:
         """Name of the games: their content, split, order and grammar, wherever they lie."""
         return digest_lines(
-            "\t".join((game.sha256, game.task_type, game.split, game.scene, game.grammar))
+            "\t".join((game.sha256, game.task_type, game.split, game.scene, game.version))
             for game in self.games
         )
 
