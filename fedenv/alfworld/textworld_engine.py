@@ -47,7 +47,7 @@ class TextWorldWorker:
         if recycle_after < 1:
             raise ConfigError(f"recycle_after must be at least 1, got {recycle_after!r}")
         self.recycle_after = recycle_after
-        self.player: TextWorldGame | None = None
+        self._playing: weakref.ref[TextWorldGame] | None = None  # a game owns its worker
         self._process: subprocess.Popen[str] | None = None
         self._loaded = 0
 
@@ -58,10 +58,14 @@ class TextWorldWorker:
         """Take up a game in place of the one before, in a new process if the old one is used up."""
         if self._loaded == self.recycle_after:
             self.close()
-        self.player = None
+        self._playing = None
         self.ask("load", game.problem_text, game.task_desc, game.wording.version)
         self._loaded += 1
-        self.player = game
+        self._playing = weakref.ref(game)
+
+    def plays(self, game: TextWorldGame) -> bool:
+        """Tell whether a game is the one that was taken up last."""
+        return self._playing is not None and self._playing() is game
 
     def ask(self, method: str, *arguments: str) -> Any:
         """Return what the worker answers.
@@ -96,7 +100,7 @@ class TextWorldWorker:
         """End the process; the next request starts another one."""
         if self._process is not None:
             self._end()
-        self._process, self._loaded, self.player = None, 0, None
+        self._process, self._loaded, self._playing = None, 0, None
 
     def _start(self) -> None:
         folder = TemporaryDirectory(prefix="fedenv-textworld-")
@@ -148,7 +152,7 @@ class TextWorldGame:
         Raises:
             FedEnvError: TextWorld cannot play the game, e.g. because its goal is out of reach.
         """
-        if self.worker.player is not self:
+        if not self.worker.plays(self):
             self.worker.load(self)
         self.won = False
         observation, admissible = self.worker.ask("reset")
@@ -160,7 +164,7 @@ class TextWorldGame:
         Raises:
             FedEnvError: The game was not reset, or its worker plays another one now.
         """
-        if self.worker.player is not self:
+        if not self.worker.plays(self):
             raise FedEnvError("expected a game that its worker plays; call reset first")
         observation, admissible, self.won = self.worker.ask("step", command)
         return observation, admissible, self.won
