@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from fedenv.alfworld.conditions import Goal, compile_goal
+from fedenv.alfworld.conditions import Goal
+from fedenv.alfworld.grounding import compile_goal
 from fedenv.alfworld.pddl import mangle
 from fedenv.alfworld.problem import STATES, TRAITS, Problem
 from fedenv.errors import DataError

@@ -18,7 +18,7 @@ _COMMENT = re.compile(r";[^\n]*")
 # The order is that of ALFWorld's writer; no word holds another one.
 _MANGLED = {"-": "_minus_", "|": "_bar_", "+": "_plus_", ".": "_dot_", ",": "_comma_"}
 _SYMBOL = re.compile("[-|+.,]")
-_WORD = re.compile("_(minus|bar|plus|dot|comma)_")
+_WORD = re.compile("_(minus|bar|plus|dot|comma)_", re.IGNORECASE)
 _UNMANGLED = {word: symbol for symbol, word in _MANGLED.items()}
 
 
@@ -71,4 +71,4 @@ def unmangle(word: str) -> str:
             f"expected an id of letters, digits and underscores, got {word!r}; write | as _bar_, "
             "- as _minus_, + as _plus_, . as _dot_ and , as _comma_"
         )
-    return _WORD.sub(lambda match: _UNMANGLED[match[0]], word)
+    return _WORD.sub(lambda match: _UNMANGLED[match[0].lower()], word)

@@ -6,16 +6,26 @@ and what came, which keeps a file small.
 
 import gzip
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass
+
+from tests.alfworld.walks import verb_of
+
+NOTHING_HAPPENS = "Nothing happens."
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """One walk: the first answer and, per command, (command, observation, admissible, won)."""
+    """One walk: the first answer and, per command, (command, observation, admissible, won).
+
+    ``version`` is that of the data whose wording is spoken.
+    """
 
     name: str
     problem_text: str
     task_desc: str
+    version: str
     first: tuple
     steps: tuple
 
@@ -30,6 +40,7 @@ class Transcript:
             "name": self.name,
             "problem": self.problem_text,
             "task_desc": self.task_desc,
+            "version": self.version,
             "first": self.first,
             "steps": rows,
         }
@@ -44,7 +55,19 @@ class Transcript:
                 admissible.insert(position, text)
             steps.append((command, observation, list(admissible), won))
         first = (record["first"][0], record["first"][1])
-        return cls(record["name"], record["problem"], record["task_desc"], first, tuple(steps))
+        names = ("name", "problem", "task_desc", "version")
+        return cls(*(record[name] for name in names), first, tuple(steps))
+
+    def shown(self):
+        """Return what the walk shows: verbs with their outcome, and the forms of the sentences."""
+        found = Counter()
+        for command, observation, _, won in self.steps:
+            verb = verb_of(command)
+            found[verb, "failed" if observation == NOTHING_HAPPENS else "succeeded"] += 1
+            found["won", str(won)] += 1
+            form = re.sub(r"[a-z]+ \d+", "X", re.sub(r"you see .*", "you see …", observation))
+            found["sentence", form if verb != "help" else "help"] += 1
+        return found
 
 
 def save(path, transcripts):
@@ -58,15 +81,15 @@ def load(path):
     return [Transcript.from_json(json.loads(line)) for line in lines]
 
 
-def walk(player, walker, name, problem_text, task_desc, steps, plan=()):
-    """Play a plan, then ``steps`` commands of the walker; return the transcript."""
+def walk(player, walker, steps, plan=()):
+    """Play a plan, then ``steps`` commands of the walker; return first answer and steps."""
     first = player.reset()
     rows, admissible = [], first[1]
     for number in range(len(plan) + steps):
         command = plan[number] if number < len(plan) else walker.choose(admissible)
         observation, admissible, won = player.step(command)
         rows.append((command, observation, admissible, won))
-    return Transcript(name, problem_text, task_desc, first, tuple(rows))
+    return first, tuple(rows)
 
 
 def replay(game, transcript):

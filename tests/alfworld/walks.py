@@ -16,7 +16,7 @@ GARBAGE = (
     *("open", "use", "slice apple 1", "put mug 1 in/on fridge 1", "take  from ", "help me", "l"),
     *("go to fridge 1 ", "  look", "inventory\t", "Inventory", "go to fridge  1", "close door"),
 )
-SPLIT = re.compile(r" (?:from|to|with) ")
+SPLIT = re.compile(r" (?:from|to|with|in/on) ")
 VERBS = (
     *("clean", "close", "cool", "examine", "go to", "heat", "help", "inventory", "look"),
     *("move", "open", "slice", "take", "use"),
@@ -26,7 +26,7 @@ STATIONS = ("fridge", "microwave", "sinkbasin")
 
 def verb_of(command):
     """Return the verb of a command in one of the domain's forms, or "garbage"."""
-    text = command.strip()
+    text = re.sub("^put ", "move ", command.strip())  # the older word
     for verb in VERBS:
         if text == verb or text.startswith(verb + " "):
             return verb
@@ -35,7 +35,7 @@ def verb_of(command):
 
 def arguments_of(command):
     verb = verb_of(command)
-    rest = command.strip()[len(verb) :].strip()
+    rest = re.sub("^put ", "move ", command.strip())[len(verb) :].strip()
     return SPLIT.split(rest, maxsplit=1) if rest else []
 
 

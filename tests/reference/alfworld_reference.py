@@ -7,20 +7,21 @@ Plays the real trial in ../shared/data/alfworld_real where it is, bundled games 
 same commands: first observation, answers, admissible commands and `won` must be equal throughout.
 Some games speak the older wording ("put … in/on …"). What TextWorld said is kept in FOLDER, so that
 an interrupted run goes on where it stopped; TextWorld is made faster by remembering
-(`textworld_player.speed_up`), which is checked against TextWorld as it is on a few games first.
+(`textworld_speed.speed_up`), which is checked against TextWorld as it is on a few games first.
 Prints how often every verb succeeded and failed. With --record it writes the golden transcripts of
 the ordinary tests.
 """
 
 import argparse
 import hashlib
-import re
+import json
 import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "reference")]
@@ -32,9 +33,10 @@ from fedenv.alfworld.grammar import MOVE, PUT_IN_ON, WORDINGS  # noqa: E402
 from fedenv.alfworld.house import build_house  # noqa: E402
 from fedenv.alfworld.oracle import solve  # noqa: E402
 from fedenv.alfworld.problem import Problem  # noqa: E402
+from fedenv.alfworld.textworld_worker import Player  # noqa: E402
 from tests.alfworld.problems import random_problem  # noqa: E402
 from tests.alfworld.transcripts import Transcript, load, replay, save, walk  # noqa: E402
-from tests.alfworld.walks import VERBS, Walker, verb_of  # noqa: E402
+from tests.alfworld.walks import VERBS, Walker  # noqa: E402
 
 REAL = ROOT.parent / "shared" / "data" / "alfworld_real" / "initial_state.pddl"
 GOLDEN = ROOT / "tests" / "alfworld" / "golden" / "transcripts.json.gz"
@@ -86,17 +88,17 @@ def cases(size):
 
 def play(case):
     """Play one game in TextWorld; return one or two transcripts."""
-    from textworld_player import TextWorldPlayer
-
-    desc = case.problem.task_desc
-    player = TextWorldPlayer(case.text, desc, case.wording)
+    desc, player = case.problem.task_desc, Player()
+    player.load(case.text, desc, case.wording)
     walker = Walker(case.seed, case.problem.goal)
-    done = [walk(player, walker, case.name, case.text, desc, case.steps)]
     plan = solve(case.problem) if not case.name.startswith("odd") else None
+    walks = {case.name: walk(player, walker, case.steps)}
     if plan:
-        name = f"{case.name}-plan"
-        done.append(walk(player, walker, name, case.text, desc, AFTER_PLAN, plan))
-    return done
+        walks[f"{case.name}-plan"] = walk(player, walker, AFTER_PLAN, plan)
+    return [
+        Transcript(name, case.text, desc, case.wording, first, steps)
+        for name, (first, steps) in walks.items()
+    ]
 
 
 def recorded(case, folder):
@@ -116,59 +118,44 @@ def differences(case, transcripts):
     return [line for t in transcripts for line in replay(Game(house, wording=wording), t)]
 
 
-def count(transcripts, counts):
-    """Count steps by verb and outcome, and the sentences about held things."""
-    for transcript in transcripts:
-        for command, observation, _, won in transcript.steps:
-            failed = observation == "Nothing happens."
-            counts[verb_of(command), "failed" if failed else "succeeded"] += 1
-            counts["won", "steps"] += won
-            if re.match("This |There's", observation):
-                form = re.sub(r"[a-z]+ \d+", "X", observation)
-                counts["held thing", re.sub(r"you see .*", "you see …", form)] += 1
-        counts["won", "walks"] += any(step[3] for step in transcript.steps)
+def plain_cases():
+    """Return the games on which the speed-up is checked."""
+    chosen = ("real", "look_at_obj_in_light-0", "odd-0", "odd-5")
+    return [replace(case, steps=40) for case in cases(SMALL) if case.name in chosen]
 
 
-def check_speed_up(folder, size):
-    """Compare remembered answers with those of TextWorld as it is, on some of the games."""
-    some = [case for case in cases(size) if case.name in ("real", "odd-0", "odd-5")]
-    for case in some:
-        command = [
-            sys.executable,
-            __file__,
-            "--plain",
-            case.name,
-            "--folder",
-            str(folder / "plain"),
-        ]
-        subprocess.run(command, check=True)
-        plain = recorded(case_of(case.name, plain=True), folder / "plain")
-        fast = play(case_of(case.name, plain=True))
-        assert [t.to_json() for t in plain] == [t.to_json() for t in fast], case.name
-        print(f"{case.name}: remembered and plain TextWorld agree", flush=True)
-
-
-def case_of(name, plain):
-    (case,) = (case for case in cases(SMALL) if case.name == name)
-    return Case(name, case.problem, case.text, 40, case.wording) if plain else case
+def check_speed_up():
+    """Compare remembered answers with those of TextWorld as it is, played in another process."""
+    with TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, __file__, "--plain", folder], check=True)
+        for case in plain_cases():
+            plain, fast = recorded(case, Path(folder)), play(case)
+            texts = [json.dumps([t.to_json() for t in answers]) for answers in (plain, fast)]
+            assert texts[0] == texts[1], case.name
+            print(f"{case.name}: remembered and plain TextWorld agree", flush=True)
 
 
 def report(counts):
+    """Print how often each verb succeeded and failed, and each sentence was said."""
     print(f"{'verb':12}{'succeeded':>10}{'failed':>8}")
     for verb in (*VERBS, "garbage"):
         print(f"{verb:12}{counts[verb, 'succeeded']:10}{counts[verb, 'failed']:8}")
     for (group, form), number in sorted(counts.items()):
-        if group in ("held thing", "won"):
+        if group in ("sentence", "won"):
             print(f"{number:6}  {group}: {form}")
 
 
-def record_golden(folder, chosen):
-    """Write short walks of some games, which together show every verb and outcome."""
+def record_golden(transcripts):
+    """Write few walks in which everything is shown by three of them, or by all that show it."""
     GOLDEN.parent.mkdir(exist_ok=True)
-    kept = []
-    for case in chosen:
-        for t in recorded(case, folder):
-            kept.append(Transcript(t.name, t.problem_text, t.task_desc, t.first, t.steps[:60]))
+    kept, rest = [], [(transcript, set(transcript.shown())) for transcript in transcripts]
+    wanted = {what: min(3, n) for what, n in Counter(w for _, s in rest for w in s).items()}
+    while wanted:
+        best = max(rest, key=lambda pair: len(wanted.keys() & pair[1]))
+        rest.remove(best)
+        kept.append(best[0])
+        wanted = {what: n - (what in best[1]) for what, n in wanted.items()}
+        wanted = {what: n for what, n in wanted.items() if n}
     save(GOLDEN, kept)
     print(f"{GOLDEN.name}: {len(kept)} walks, {GOLDEN.stat().st_size} bytes")
 
@@ -178,27 +165,29 @@ def main():
     parser.add_argument("--full", action="store_true", help="over 20,000 steps instead of 1,500")
     parser.add_argument("--record", action="store_true", help="write the golden transcripts")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "alfworld-reference")
-    parser.add_argument("--plain", metavar="GAME", help=argparse.SUPPRESS)
+    parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.plain:
-        recorded(case_of(arguments.plain, plain=True), arguments.folder)
+        for case in plain_cases():
+            recorded(case, arguments.plain)
         return 0
-    from textworld_player import speed_up
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    from textworld_speed import speed_up
 
     speed_up()
     size = FULL if arguments.full else SMALL
-    check_speed_up(arguments.folder, size)
+    check_speed_up()
     if not REAL.exists():
         print(f"left out: the real trial, because {REAL.parent.name} is not beside the project")
-    counts, found, steps, start = Counter(), [], 0, time.perf_counter()
+    counts, found, played, start = Counter(), [], [], time.perf_counter()
     todo = cases(size)
     for number, case in enumerate(todo, start=1):
         transcripts = recorded(case, arguments.folder)
         lines = differences(case, transcripts)
         found += lines
-        steps += sum(len(t.steps) for t in transcripts)
-        count(transcripts, counts)
+        played += transcripts
+        counts.update(sum((t.shown() for t in transcripts), Counter()))
+        steps = sum(len(t.steps) for t in played)
         seconds = time.perf_counter() - start
         print(
             f"{number}/{len(todo)} {case.name}: {steps} steps, {len(found)} differences, "
@@ -209,12 +198,9 @@ def main():
             print(line)
     report(counts)
     if arguments.record:
-        record_golden(arguments.folder, todo)
-    few = [
-        pair
-        for pair in ((v, o) for v in VERBS for o in ("succeeded", "failed"))
-        if counts[pair] < (50 if arguments.full else 3)
-    ]
+        record_golden(played)
+    pairs = [(verb, outcome) for verb in VERBS for outcome in ("succeeded", "failed")]
+    few = [pair for pair in pairs if counts[pair] < (50 if arguments.full else 3)]
     print(f"{len(todo)} games, {steps} steps, {len(found)} differences")
     if few:
         print(f"too rare to say anything: {few}")
