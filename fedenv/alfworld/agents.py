@@ -59,7 +59,6 @@ class KeywordAgent:
         self._closed: set[str] = set()
         self._examined: set[str] = set()
         self._wrong: set[tuple[str, str]] = set()
-        self._placed: set[str] = set()
         self._treated: set[str] = set()
         self._at = self._hand = self._goal = self._last = ""
         self._door = _AS_IT_IS
@@ -91,7 +90,6 @@ class KeywordAgent:
             self._hand = rest.partition(" from ")[0]
             self._forget(self._hand)
         elif verb in ("move", "put"):
-            self._placed.add(self._hand)
             self._hand = ""
         elif verb in ("clean", "heat", "cool"):
             self._treated.add(self._hand)
@@ -155,8 +153,7 @@ class KeywordAgent:
         """
         for place in self._places:
             for thing in self._seen.get(place, ()) if kind_of(place) != apart else ():
-                known = thing in self._placed or (thing, place) in self._wrong
-                if kind_of(thing) == kind and not known:
+                if kind_of(thing) == kind and (thing, place) not in self._wrong:
                     return thing, place
         return "", ""
 

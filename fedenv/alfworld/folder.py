@@ -122,7 +122,7 @@ def save_index(folder: str, progress: Progress) -> tuple[Path, FolderGames]:
 
 @lru_cache(maxsize=4)
 def _open(tree: Path, trials: tuple[Trial, ...], cache: Path) -> FolderGames:
-    name = digest([_MADE_BY, *([trial.path, trial.size] for trial in trials)])
+    name = digest([[trial.path, trial.size] for trial in trials])
     places = (tree / INDEX, cache / "alfworld" / f"{name}.json.gz")
     for place in places:
         rows = _fitting(place, tree, trials)

@@ -33,11 +33,7 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(template.format(item=r"(?P<item>\w+)", place=r"(?P<place>\w+)"))
 
 
-# Sentences with more words of their own come first: "put a clean mug …" is no "put a …".
-_SENTENCES = sorted(
-    ((_pattern(text), task_type) for task_type, texts in TEMPLATES.items() for text in texts),
-    key=lambda row: -len(row[0].pattern),
-)
+_SENTENCES = [(_pattern(text), kind) for kind, texts in TEMPLATES.items() for text in texts]
 
 
 def kind_of(name: str) -> str:

@@ -25,7 +25,7 @@ from fedenv.alfworld.grammar import Command
 from fedenv.alfworld.house import NOWHERE, House
 from fedenv.alfworld.stages import STOCK, Stages
 from fedenv.alfworld.state import NOTHING, State
-from fedenv.alfworld.walk import TREATED_BY, BlockedError, Walk, fork
+from fedenv.alfworld.walk import TREATED_BY, BlockedError, Walk, fork, reachable
 from fedenv.env import FedTextEnv
 from fedenv.errors import ConfigError
 
@@ -80,12 +80,12 @@ def plan(
         return []
     best: list[Command] | None = None
     for targets in _distinct(house, state, map(_merged, product(*house.goal.clauses))):
-        for order in permutations(targets):
+        for order, appliances in product(permutations(targets), _appliances(house, targets)):
             for clear in (False, True):
                 most = limit if best is None else len(best) - 1
                 walk = Walk(house, fork(state), stages, most)
                 try:
-                    walk.follow([(item, targets[item]) for item in order], clear)
+                    walk.follow([(item, targets[item]) for item in order], appliances, clear)
                 except BlockedError:
                     continue
                 if house.goal.holds(walk.state):
@@ -102,11 +102,20 @@ def _merged(ways: Iterable[Sequence[Fact]]) -> _Targets | None:
     """Return the facts of one way by item; None if the oracle cannot bring one about."""
     targets: dict[int, set[Fact]] = {}
     for fact in (fact for way in ways for fact in way):
-        known = fact.kind in (AT, HOLDS, IN) or fact.kind == FLAG
-        if not known or not fact.positive or (fact.kind == FLAG and fact.second == rules.SLICED):
+        if not fact.positive:
+            continue
+        if fact.kind not in (AT, FLAG, HOLDS, IN) or fact[:3:2] == (FLAG, rules.SLICED):
             return None
         targets.setdefault(NOTHING if fact.kind == AT else fact.first, set()).add(fact)
     return {item: tuple(sorted(facts)) for item, facts in sorted(targets.items())}
+
+
+def _appliances(house: House, targets: _Targets) -> Iterator[dict[int, int]]:
+    """Yield, in every combination, the receptacle that brings each of the states about."""
+    bits = {fact.second for facts in targets.values() for fact in facts if fact.kind == FLAG}
+    treated = sorted(bits & TREATED_BY.keys())
+    for chosen in product(*(reachable(house, TREATED_BY[bit][1]) for bit in treated)):
+        yield dict(zip(treated, chosen, strict=True))
 
 
 def _distinct(house: House, state: State, ways: Iterable[_Targets | None]) -> Iterator[_Targets]:

@@ -39,8 +39,6 @@ def prove(game: Game, limit: int = STEP_LIMIT) -> int:
         raise DataError(f"{task!r}: no plan of {limit} commands")
     reached = False
     for command in plan:
-        if command not in game.admissible():
-            raise DataError(f"{task!r}: {command!r} of the plan does not work")
         _, _, reached = game.step(command)
     if not reached:
         raise DataError(f"{task!r}: the plan does not reach the goal: {plan}")

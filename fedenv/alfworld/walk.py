@@ -6,7 +6,7 @@ after a look around or a turn of the door.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fedenv.alfworld import grammar as g
 from fedenv.alfworld import rules
@@ -38,6 +38,12 @@ def fork(state: State) -> State:
     return copy
 
 
+def reachable(house: House, kind: str) -> list[int]:
+    """Return the receptacles of a kind (lower case) that the agent can go to."""
+    kinds = enumerate(house.receptacle_kinds)
+    return [r for r, other in kinds if other == kind and house.locations[r] != NOWHERE]
+
+
 class Walk:
     """One way through the house: changes a state and writes down the commands."""
 
@@ -48,11 +54,17 @@ class Walk:
         self._stages = stages
         self._limit = limit
 
-    def follow(self, targets: Sequence[tuple[int, Sequence[Fact]]], clear: bool) -> None:
+    def follow(
+        self,
+        targets: Sequence[tuple[int, Sequence[Fact]]],
+        appliances: Mapping[int, int],
+        clear: bool,
+    ) -> None:
         """Bring the facts about, item by item in this order.
 
         Args:
             targets: Items and the facts that shall hold of them.
+            appliances: State to the receptacle that brings it about.
             clear: Whether to take everything else out of an appliance before it is used.
         """
         for item, facts in targets:
@@ -69,10 +81,10 @@ class Walk:
             states = [f.second for f in facts if f.kind == FLAG and not f.holds(self.state)]
             if clear:
                 for bit in states:
-                    self._clear(TREATED_BY[bit][1], item)
+                    self._clear(appliances[bit], item)
             self._take(item)
             for bit in states:
-                self._treat(item, *TREATED_BY[bit])
+                self._treat(item, TREATED_BY[bit][0], appliances[bit])
             for fact in facts:
                 if fact.kind == IN:
                     self._put(item, fact.second)
@@ -134,22 +146,13 @@ class Walk:
         self._open(receptacle)
         self._do(Command(g.PUT, item, receptacle))
 
-    def _treat(self, item: int, verb: str, kind: str) -> None:
-        appliance = self._nearest(kind)
+    def _treat(self, item: int, verb: str, appliance: int) -> None:
         self._go(appliance)
         command = Command(verb, item, appliance)
         if not self._works(command) and appliance in self._house.openable:
             is_open = appliance in self.state.opened
             self._do(Command(g.CLOSE if is_open else g.OPEN, other=appliance))
         self._do(command)
-
-    def _nearest(self, kind: str) -> int:
-        house, here = self._house, self.state.location
-        found = [r for r, k in enumerate(house.receptacle_kinds) if k == kind]
-        found = [r for r in found if house.locations[r] != NOWHERE]
-        if not found:
-            raise BlockedError
-        return min(found, key=lambda r: (house.locations[r] != here, r))
 
     def _switch_on(self, lamp: int) -> None:
         if self.state.flags[lamp] & rules.TOGGLED:
@@ -164,8 +167,7 @@ class Walk:
         if self.state.held != NOTHING:
             self._put(self.state.held, self._elsewhere(self.state.held, NOWHERE))
 
-    def _clear(self, kind: str, item: int) -> None:
-        appliance = self._nearest(kind)
+    def _clear(self, appliance: int, item: int) -> None:
         for other in self.state.contents[appliance]:
             if other != item:
                 self._take(other)

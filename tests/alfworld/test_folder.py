@@ -49,6 +49,8 @@ def tree(tmp_path, records):
 def broken(sound, other):
     task = "pick_and_place_simple-Mug-None-Desk-308"
     text = trees.game_text(sound)
+    anywhere = "(exists (?o - object ?r - receptacle) (and (inReceptacle ?o ?r)))"
+    solved = Problem(**{**vars(sound), "goal": anywhere})
     unreachable = Problem(**{**vars(sound), "can_contain": ()})
     return {
         f"{task}/trial_01": None,
@@ -57,7 +59,7 @@ def broken(sound, other):
         f"{task}/trial_04": "[1, 2]",
         f"{task}/trial_05": b"\xff\xfe\x00",
         f"{task}/trial_06": trees.game_text(sound, solvable=False),
-        f"{task}/trial_07": trees.game_text(sound, solvable=None),
+        f"{task}/trial_07": text.replace('"solvable"', '"checked"'),
         f"{task}/trial_08": trees.game_text(sound, pddl_problem="(define (problem x))"),
         f"{task}/trial_09": trees.game_text(sound, put="drop {o} at {r}"),
         f"{task}/trial_10": trees.game_text(sound, grammar="no grammar"),
@@ -65,6 +67,7 @@ def broken(sound, other):
         f"{task}/trial_12": trees.game_text(other),
         f"{task}/trial_13": trees.game_text(other),
         f"{task}/trial_14": trees.game_text(sound, pddl_problem=7),
+        f"{task}/trial_15": trees.game_text(solved),
         "pick_and_place_with_movable_recep-Mug-Box-Desk-308/trial_1": text,
         "pick_two_obj_and_place-BreadSliced-None-Desk-8/trial_1": text,
         "juggle-Mug-None-Desk-308/trial_1": text,
@@ -80,6 +83,7 @@ REASONS = {
     "no plan of 50 steps": 1,
     "the same game twice": 1,
     "broken game": 1,
+    "solved at the start": 1,
     "sliced or movable receptacle": 2,
     "another task type": 1,
 }
@@ -90,7 +94,7 @@ def test_sound_games_are_read_and_broken_ones_counted(tree, tmp_path, caplog):
         games = open_folder(str(tree.parent), tmp_path / "cache")
     assert dict(games.skipped) == REASONS
     assert len(games) == 13
-    assert "16 of 29 trials not used: 1 another task type, 4 broken JSON" in caplog.text
+    assert "17 of 30 trials not used: 1 another task type, 4 broken JSON" in caplog.text
     bundled = {game.sha256: game for game in bundled_games().games}
     for position, game in enumerate(games.games):
         twin = bundled[game.sha256]
@@ -165,17 +169,40 @@ def changed_game(tree):
 def test_game_changed_after_opening_is_an_error(tree, tmp_path):
     games = open_folder(str(tree), tmp_path / "cache")
     for path in tree.rglob("game.tw-pddl"):
+        path.write_bytes(
+            path.read_bytes().replace(b"Your task is to: ", b"Your task is to: well, ")
+        )
+    with pytest.raises(DataError, match="changed since it was indexed"):
+        games.problem(0)
+    for path in tree.rglob("game.tw-pddl"):
         path.write_text("{}", "utf-8")
     with pytest.raises(DataError, match="sound when indexed"):
         games.problem(0)
+
+
+def test_unreadable_game_is_tried_again(tree, tmp_path, monkeypatch):
+    read = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "game.tw-pddl" and "valid_seen" in str(path):
+            raise PermissionError("not yours")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        games = open_folder(str(tree), tmp_path / "cache")
+    refused = games.skipped["cannot be read"]
+    assert refused > 0
+    folder._open.cache_clear()
+    assert len(open_folder(str(tree), tmp_path / "cache")) == len(games) + refused
 
 
 def test_saved_index_lies_beside_the_data(tree, tmp_path, monkeypatch):
     told = []
     place, games = save_index(str(tree.parent), lambda *args: told.append(args))
     assert place == tree / INDEX
-    assert told[0] == ("reading games", 0, 29)
-    assert told[-1] == ("reading games", 29, 29)
+    assert told[0] == ("reading games", 0, 30)
+    assert told[-1] == ("reading games", 30, 30)
     forget(monkeypatch)
     opened = open_folder(str(tree), tmp_path / "no cache")
     assert opened.digest == games.digest

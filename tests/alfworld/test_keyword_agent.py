@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from fedenv.alfworld import Game, build_house
+from fedenv.alfworld import Game, Item, Problem, Receptacle, build_house
 from fedenv.alfworld import grammar as g
 from fedenv.alfworld.agents import KeywordAgent
 from fedenv.alfworld.bundled import bundled_games
-from fedenv.alfworld.goals import TASK_TYPES
+from fedenv.alfworld.goals import TASK_TYPES, goal_expression
 from fedenv.alfworld.observations import Request, read_contents, read_places, read_request
 from fedenv.alfworld.stages import Encoding, Matching, Stages
 from fedenv.alfworld.templates import TEMPLATES, task_sentence
@@ -91,6 +91,27 @@ def test_agent_looks_more_closely():
     assert houses
     assert sum(reached for _, reached in won) > len(won) / 2
     assert any(c.startswith("examine") for played, reached in won if reached for c in played)
+
+
+def test_agent_knows_places_that_share_a_spot():
+    spot = "loc|1|0|0|30"
+    desk, shelf, bed = (f"{kind}|+01.00|+01.00|+01.00" for kind in ("Desk", "Shelf", "Bed"))
+    problem = Problem(
+        name="tiny",
+        start="loc|0|0|0|30",
+        receptacles=(
+            Receptacle(bed, "Bed", "loc|2|0|0|30"),
+            Receptacle(desk, "Desk", spot),
+            Receptacle(shelf, "Shelf", spot),
+        ),
+        items=(Item("Book|+01.00|+01.00|+01.00", "Book", (desk,), traits=("pickupable",)),),
+        can_contain=tuple((kind, "Book") for kind in ("Bed", "Desk", "Shelf")),
+        goal=goal_expression(PLACE, "Book", "Bed"),
+        task_desc="put a book in bed",
+    )
+    played, won = play(Game(build_house(problem)), offered=False, limit=10)
+    assert won
+    assert "examine desk 1" in played
 
 
 @pytest.mark.parametrize("task_type", TASK_TYPES)
