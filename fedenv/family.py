@@ -49,7 +49,10 @@ class Episode(Protocol):
 
     @property
     def reward_terms(self) -> dict[str, float]:
-        """Contributions that add up to the score; empty until the end."""
+        """What the result is made of, by name; empty until the end.
+
+        A family says what its terms are and whether they add up to the score.
+        """
 
     def act(self, action: object) -> bool:
         """Take one action; return whether it was valid. An invalid one changes nothing."""

@@ -90,28 +90,19 @@ class Game:
     def admissible(self) -> list[str]:
         """Return the commands that work now, sorted."""
         if self._admissible is None:
-            self._admissible = self.worded(self.noticed, type(self.stages.matching) is Matching)
+            here = rules.nearby(self.house, self.state, self.noticed)
+            matching = self.stages.matching
+            checked = None if type(matching) is Matching else matching
+            self._admissible = self._worded(here, checked)
         return list(self._admissible)
 
-    def worded(self, contents: rules.Contents, all_work: bool) -> list[str]:
-        """Return texts of the commands that the domain allows now, sorted.
+    def suggested(self) -> list[str]:
+        """Return the commands that would work now if what is printed were true, sorted.
 
-        Args:
-            contents: Receptacle to the items that can be taken out of it.
-            all_work: Whether to leave in what the client's matching refuses.
+        Taking and using follow what is printed, whatever lies there; what the client's matching
+        refuses is in. In ALFWorld's own house these are the commands that work.
         """
-        house, state, wording = self.house, self.state, self.wording
-        elsewhere: Sequence[int] = house.elsewhere[state.location]
-        here = rules.nearby(house, state, contents)
-        if not all_work:
-            works = self.stages.matching.works
-            elsewhere = [r for r in elsewhere if works(house, state, Command(grammar.GO, other=r))]
-            here = [command for command in here if works(house, state, command)]
-        texts = [f"go to {house.receptacle_names[receptacle]}" for receptacle in elsewhere]
-        texts += [grammar.write(command, house, wording) for command in here]
-        texts += wording.always
-        texts.sort()
-        return texts
+        return self._worded(rules.nearby(self.house, self.state, self.printed, self.printed), None)
 
     def noticed(self, receptacle: int) -> Sequence[int]:
         """Return the items in a receptacle that the agent can take out of it."""
@@ -121,6 +112,25 @@ class Game:
         """Return the items that are named as the contents of a receptacle."""
         stages = self.stages
         return stages.rendering.printed(self.house, self.state, receptacle, stages.encoding)
+
+    def _worded(self, here: list[Command], matching: Matching | None) -> list[str]:
+        """Return texts of commands here, of going, and of those that can be said everywhere, sorted.
+
+        Args:
+            here: What can be done here.
+            matching: Leave out what it refuses, if given.
+        """
+        house, state, wording = self.house, self.state, self.wording
+        elsewhere: Sequence[int] = house.elsewhere[state.location]
+        if matching is not None:
+            works = matching.works
+            elsewhere = [r for r in elsewhere if works(house, state, Command(grammar.GO, other=r))]
+            here = [command for command in here if works(house, state, command)]
+        texts = [f"go to {house.receptacle_names[receptacle]}" for receptacle in elsewhere]
+        texts += [grammar.write(command, house, wording) for command in here]
+        texts += wording.always
+        texts.sort()
+        return texts
 
     def _begin(self) -> None:
         self.state = State(self.house)

@@ -44,7 +44,7 @@ class AlfredEpisode:
         if self._admissible == "none":
             return []
         if self._admissible == "rendered":
-            return self.game.worded(self.game.printed, True)
+            return self.game.suggested()
         return list(self._listed)
 
     @property
@@ -68,7 +68,10 @@ class AlfredEpisode:
     def act(self, action: object) -> bool:
         """Carry out one command; return whether it worked. What does not work changes nothing."""
         self._steps += 1
-        if self.done or not isinstance(action, str):
+        if self.done:
+            return False
+        if not isinstance(action, str):
+            self.observation = NOTHING_HAPPENS
             return False
         self.observation, self._listed, self.done = self.game.step(action)
         if self.original is not None:

@@ -17,6 +17,7 @@ _TOKEN = re.compile(r"[()]|[^\s()]+")
 _COMMENT = re.compile(r";[^\n]*")
 # The order is that of ALFWorld's writer; no word holds another one.
 _MANGLED = {"-": "_minus_", "|": "_bar_", "+": "_plus_", ".": "_dot_", ",": "_comma_"}
+_TO_WORDS = str.maketrans(_MANGLED)
 _SYMBOL = re.compile("[-|+.,]")
 _WORD = re.compile("_(minus|bar|plus|dot|comma)_", re.IGNORECASE)
 _UNMANGLED = {word: symbol for symbol, word in _MANGLED.items()}
@@ -57,7 +58,7 @@ def write(expression: Expression) -> str:
 
 def mangle(name: str) -> str:
     """Return an AI2-THOR id as the PDDL word that ALFWorld writes for it."""
-    return _SYMBOL.sub(lambda match: _MANGLED[match[0]], name)
+    return name.translate(_TO_WORDS)
 
 
 def unmangle(word: str) -> str:

@@ -27,7 +27,7 @@ _TREATMENTS = {
     g.COOL: (TRAIT_BITS["coolable"], "fridge", COLD, HOT),
 }
 ALWAYS = (Command(g.LOOK), Command(g.INVENTORY), Command(g.HELP))
-_KNIVES = frozenset(("knife", "butterknife"))
+KNIVES = frozenset(("knife", "butterknife"))
 # Verb to the kinds of facts that it changes.
 CHANGES = {
     g.GO: frozenset((AT,)),
@@ -64,7 +64,7 @@ def possible(house: House, state: State, command: Command, noticed: Contents) ->
     if verb == g.SLICE:
         return (
             other == held
-            and house.item_kinds[other] in _KNIVES
+            and house.item_kinds[other] in KNIVES
             and bool(house.traits[item] & SLICEABLE)
             and item in state.places[here]
         )
@@ -97,8 +97,18 @@ def possible(house: House, state: State, command: Command, noticed: Contents) ->
     return bool(house.traits[item] & trait) and house.receptacle_kinds[other] == kind
 
 
-def nearby(house: House, state: State, noticed: Contents) -> list[Command]:
-    """Return the commands that the domain allows here, except going and those of `ALWAYS`."""
+def nearby(
+    house: House, state: State, noticed: Contents, usable: Contents | None = None
+) -> list[Command]:
+    """Return the commands that the domain allows here, except going and those of `ALWAYS`.
+
+    Args:
+        house: The game.
+        state: Where it stands.
+        noticed: Receptacle to the items that can be taken out of it.
+        usable: Receptacle to the items in it, of which lamps can be used; None for what is there.
+    """
+    usable = usable or state.contents.__getitem__
     here, held = state.location, state.held
     found: list[Command] = []
     for receptacle in house.present[here]:
@@ -106,7 +116,7 @@ def nearby(house: House, state: State, noticed: Contents) -> list[Command]:
         if receptacle in house.openable:
             verb = g.CLOSE if receptacle in state.opened else g.OPEN
             found.append(Command(verb, other=receptacle))
-        for item in state.contents[receptacle]:
+        for item in usable(receptacle):
             use = Command(g.USE, item)
             if house.traits[item] & TOGGLEABLE and use not in found:
                 found.append(use)
@@ -129,7 +139,7 @@ def _with_held(house: House, state: State) -> list[Command]:
         if house.traits[held] & trait:
             fits = (r for r in house.present[here] if house.receptacle_kinds[r] == kind)
             found += (Command(verb, held, receptacle) for receptacle in fits)
-    if house.item_kinds[held] in _KNIVES:
+    if house.item_kinds[held] in KNIVES:
         sliceable = (i for i in state.places[here] if house.traits[i] & SLICEABLE)
         found += (Command(g.SLICE, item, held) for item in sliceable)
     return found

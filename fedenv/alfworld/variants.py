@@ -3,7 +3,8 @@
 Four stages, one variant each: content (Inventory Split), encoding (Visibility Mask), matching (Door
 Rule), rendering (Shifted Contents). Commands, sentences and reward stay; only transitions differ.
 A client's rule follows from its index: from frozen draws named by (variant, federation seed,
-client, class), from Algorithm 6 where there is a pool (Door Rule), or from the index itself.
+client, class), from the paper's Algorithm 6 where there is a pool (Door Rule), or from the index
+itself (Shifted Contents).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from fedenv import seeding
@@ -21,61 +21,36 @@ from fedenv.alfworld.house import NOWHERE, House
 from fedenv.alfworld.problem import Problem
 from fedenv.alfworld.stages import STOCK, Encoding, Matching, Rendering, Stages
 from fedenv.alfworld.state import State
+from fedenv.alfworld.vocabulary import vocabulary
 from fedenv.errors import ConfigError
 
 STAGES = ("content", "encoding", "matching", "rendering")
 LAMPS = frozenset(("desklamp", "floorlamp"))
-KNIVES = frozenset(("knife", "butterknife"))
-_KIND = re.compile(r"(\w+)Type\b")
-
-
-@dataclass(frozen=True)
-class ClassDraw:
-    """Which classes of things a client has, or sees: one frozen draw per class.
-
-    Attributes:
-        variant: Name of the variant, so that two variants never share a draw.
-        federation_seed: The paper's seed sigma_0.
-        client_id: 0-based client index.
-        ratio: Share of the classes, in [0, 1].
-    """
-
-    variant: str
-    federation_seed: int
-    client_id: int
-    ratio: float
-
-    def holds(self, kind: str) -> bool:
-        """Tell whether a class, in lower case, is among them."""
-        return _class_draw(self.variant, self.federation_seed, self.client_id, kind) < self.ratio
-
-
-@lru_cache(maxsize=2**16)
-def _class_draw(variant: str, federation_seed: int, client_id: int, kind: str) -> float:
-    return seeding.uniform_for("alfworld", variant, federation_seed, client_id, kind)
+_NAMED = re.compile(r"\?\w+ (\w+)Type\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class InventorySplit:
-    """Content: a share of the portable classes exists in the client's houses, whole classes only.
+    """Content: some classes of portable things do not exist in the client's houses.
 
-    What the goal names, lamps and (for goals that need a knife) knives exist for every client, so
-    every task stays solvable; furniture and other things that cannot be carried stay, too.
+    What a game's goal names and lamps exist for every client, so that every task stays solvable;
+    furniture and other things that cannot be carried stay, too.
+
+    Attributes:
+        absent: The classes, in lower case.
     """
 
-    kept: ClassDraw
+    absent: frozenset[str]
 
     def apply(self, problem: Problem) -> Problem:
         """Return a game without the things that this client does not have."""
-        needed = {kind.lower() for kind in _KIND.findall(problem.goal)} | LAMPS
+        kept = {kind.lower() for kind in _NAMED.findall(problem.goal)} | LAMPS
         if "sliced" in problem.goal.lower():
-            needed |= KNIVES
+            kept |= rules.KNIVES
         gone = {
             item.id
             for item in problem.items
-            if "pickupable" in item.traits
-            and item.kind.lower() not in needed
-            and not self.kept.holds(item.kind.lower())
+            if "pickupable" in item.traits and item.kind.lower() in self.absent - kept
         }
         items = (
             replace(item, inside=tuple(other for other in item.inside if other not in gone))
@@ -87,17 +62,22 @@ class InventorySplit:
 
 @dataclass(frozen=True)
 class VisibilityMask(Encoding):
-    """Encoding: on arriving or opening, things of some classes are overlooked until ``examine``."""
+    """Encoding: on arriving and opening, things of some classes are overlooked until ``examine``.
 
-    seen: ClassDraw
+    What is overlooked is neither listed nor can it be taken. A lamp can be used all the same.
+
+    Attributes:
+        overlooked: The classes, in lower case.
+    """
+
+    overlooked: frozenset[str]
 
     def noticed(self, house: House, state: State, receptacle: int) -> Sequence[int]:
         """Return all items of an examined receptacle, else those of the classes that are seen."""
         contents = state.contents[receptacle]
         if receptacle in state.examined:
             return contents
-        holds, kinds = self.seen.holds, house.item_kinds
-        return tuple(item for item in contents if holds(kinds[item]))
+        return tuple(item for item in contents if house.item_kinds[item] not in self.overlooked)
 
 
 @dataclass(frozen=True)
@@ -221,11 +201,14 @@ def client_house(
         federation_seed: The paper's seed sigma_0.
     """
     if variant.name == "inventory-split":
-        kept = ClassDraw(variant.name, federation_seed, client_id, knobs["keep_ratio"])
-        return ClientHouse(None, asdict(kept), content=InventorySplit(kept))
+        absent = _left_out(variant.name, federation_seed, client_id, knobs["keep_ratio"])
+        change = {"absent": sorted(absent)}
+        return ClientHouse(None, change, InventorySplit(absent)) if absent else REFERENCE
     if variant.name == "visibility-mask":
-        seen = ClassDraw(variant.name, federation_seed, client_id, knobs["visible_ratio"])
-        return ClientHouse(None, asdict(seen), stages=Stages(encoding=VisibilityMask(seen)))
+        overlooked = _left_out(variant.name, federation_seed, client_id, knobs["visible_ratio"])
+        change = {"overlooked": sorted(overlooked)}
+        stages = Stages(encoding=VisibilityMask(overlooked))
+        return ClientHouse(None, change, stages=stages) if overlooked else REFERENCE
     if variant.name == "door-rule":
         index = seeding.pool_index(client_id, knobs["pool_size"], federation_seed)
         rule = variant.pool[index]
@@ -234,6 +217,13 @@ def client_house(
         shifted = ShiftedContents(client_id + 1)
         return ClientHouse(None, asdict(shifted), stages=Stages(rendering=shifted))
     return REFERENCE
+
+
+def _left_out(variant: str, federation_seed: int, client_id: int, ratio: float) -> frozenset[str]:
+    """Return the classes that a client goes without: one frozen draw per class, at most `ratio`."""
+    kinds = (kind.lower() for kind in vocabulary().objects)
+    path = ("alfworld", variant, federation_seed, client_id)
+    return frozenset(kind for kind in kinds if seeding.uniform_for(*path, kind) >= ratio)
 
 
 def rule_label(rule: DoorRule) -> str:

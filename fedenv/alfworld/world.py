@@ -52,16 +52,28 @@ VARIANT_KNOBS: Mapping[str, str] = {
 
 
 class Houses:
-    """The games of a data set, compiled when first asked for."""
+    """The games of a data set, compiled when first asked for, and processes of ALFWorld itself."""
 
     def __init__(self, games: GameTable) -> None:
         self.games = games
         self.house = lru_cache(maxsize=HOUSES_KEPT)(self._build)
+        self._idle: list[TextWorldWorker] = []
 
     def problem(self, position: int, content: InventorySplit | None) -> Problem:
         """Return the facts of a game, as a client has them."""
         problem = self.games.problem(position)
         return problem if content is None else content.apply(problem)
+
+    def worker(self) -> TextWorldWorker:
+        """Return a process that plays no game now."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return TextWorldWorker()
+
+    def release(self, worker: TextWorldWorker) -> None:
+        """Take back a process whose game nobody plays any more."""
+        self._idle.append(worker)
 
     def _build(self, position: int, content: InventorySplit | None) -> House:
         return build_house(self.problem(position, content))
@@ -76,7 +88,6 @@ class AlfredKernel:
         self._stage = stage
         self._knobs = knobs
         self.pool_index = client.pool_index
-        self._idle: list[TextWorldWorker] = []
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
@@ -95,16 +106,16 @@ class AlfredKernel:
 
     def begin(self, task: int, episode_seed: int) -> AlfredEpisode:
         """Start the game at a position; nothing in ALFWorld is drawn."""
-        content = self._client.content
-        wording = WORDINGS[self._houses.games.games[task].version]
-        game = Game(self._houses.house(task, content), self._client.stages, wording)
+        houses, content = self._houses, self._client.content
+        wording = WORDINGS[houses.games.games[task].version]
+        game = Game(houses.house(task, content), self._client.stages, wording)
         if self._knobs.engine == "fast":
             return AlfredEpisode(game, self._knobs.admissible)
-        problem = self._houses.problem(task, content)
-        worker = self._idle.pop() if self._idle else TextWorldWorker()
+        problem = houses.problem(task, content)
+        worker = houses.worker()
         original = TextWorldGame(problem.to_pddl(), problem.task_desc, wording, worker)
         episode = AlfredEpisode(game, self._knobs.admissible, original)
-        weakref.finalize(episode, self._idle.append, worker)  # plays on once nobody looks at it
+        weakref.finalize(episode, houses.release, worker)  # once nobody plays the episode
         return episode
 
 
