@@ -139,6 +139,13 @@ class Family(Protocol):
         """Scripted agents by name, each as ``module:factory``."""
 
     @property
+    def category_titles(self) -> Mapping[str, str]:
+        """Short names of the tasks' categories, in the order of published tables.
+
+        Empty where results are not published by category.
+        """
+
+    @property
     def disagreement(self) -> str:
         """What disagreement of kernels is here, as ``module:name`` (``fedenv.disagreement``)."""
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fedenv import seeding
+from fedenv.alfworld.engine import Game
 from fedenv.alfworld.episode import AlfredEpisode
 from fedenv.alfworld.oracle import solve
+from fedenv.alfworld.walk import fork
 from fedenv.comparison import Measure
 from fedenv.disagreement import ProbeSource
 from fedenv.errors import ConfigError
@@ -65,7 +67,8 @@ def admissible_jaccard(one: Answer, other: Answer) -> float:
 class CommandDisagreement:
     """Disagreement of ALFWorld kernels.
 
-    A state is what a sequence of commands leads to in a kernel, starting from the game's beginning.
+    A state is what the commands before lead to by ALFWorld's own rules, in the client's house: all
+    kernels are asked in the same state (with Inventory Split, up to what does not exist).
     Default probes are every command of two walks through each of the first 64 validation games: the
     oracle's plan in ALFWorld's own house, and a random walk over the commands that work there.
     """
@@ -141,9 +144,12 @@ class CommandDisagreement:
 
 def _play(kernel: Playable, task: int, walk: tuple[str, ...], last: int) -> Iterator[Answer]:
     game = kernel.begin(task, 0).game
+    stock = Game(game.house, wording=game.wording)
     for command in walk[: last + 1]:
+        game.resume(fork(stock.state))
         observation, admissible, _ = game.step(command)
         yield Answer(observation, frozenset(admissible))
+        stock.step(command)
 
 
 def _validation_walks(world: World) -> Iterator[tuple[int, tuple[str, ...]]]:

@@ -42,7 +42,7 @@ class Game:
         self.house = house
         self.stages = stages
         self.wording = wording
-        self._begin()
+        self.resume(State(self.house))
 
     @classmethod
     def from_problem(cls, problem_text: str, task_desc: str) -> Game:
@@ -59,8 +59,14 @@ class Game:
 
     def reset(self) -> tuple[str, list[str]]:
         """Start again; return the first observation and the admissible commands, sorted."""
-        self._begin()
+        self.resume(State(self.house))
         return rendering.intro(self.house, self.state), self.admissible()
+
+    def resume(self, state: State) -> None:
+        """Go on from a state of this house, which belongs to the game from now on."""
+        self.state = state
+        self.won = self.house.goal.holds(state)
+        self._admissible = None
 
     def step(self, command: str) -> tuple[str, list[str], bool]:
         """Carry out one line of text.
@@ -131,8 +137,3 @@ class Game:
         texts += wording.always
         texts.sort()
         return texts
-
-    def _begin(self) -> None:
-        self.state = State(self.house)
-        self.won = self.house.goal.holds(self.state)
-        self._admissible = None

@@ -14,6 +14,7 @@ from fedenv.alfworld.episode import ADMISSIBLE, AlfredEpisode
 from fedenv.alfworld.folder import FolderGames, open_folder, save_index
 from fedenv.alfworld.gamefiles import find_tree, folder_stamp
 from fedenv.alfworld.games import GameTable
+from fedenv.alfworld.goals import TASK_TYPES
 from fedenv.alfworld.grammar import WORDINGS
 from fedenv.alfworld.house import House, build_house
 from fedenv.alfworld.problem import Problem
@@ -201,6 +202,12 @@ class AlfredFamily:
             "keyword": "fedenv.alfworld.agents:KeywordAgent",
             "oracle": "fedenv.alfworld.oracle:OracleAgent",
         }
+
+    @property
+    def category_titles(self) -> Mapping[str, str]:
+        """The task types under the names that the paper's tables give them."""
+        titles = ("Pick", "Look", "Clean", "Heat", "Cool", "Pick2")
+        return dict(zip(TASK_TYPES, titles, strict=True))
 
     @property
     def disagreement(self) -> str:

@@ -13,7 +13,8 @@ from fedenv.errors import ConfigError, DataError
 from fedenv.version import __version__
 
 FORMAT = "fedenv-evaluation/1"
-RUN, EPISODES, RESULTS, FIGURE = "run.json", "episodes.jsonl", "results.json", "clients.png"
+RUN, EPISODES, RESULTS = "run.json", "episodes.jsonl", "results.json"
+CLIENTS_FIGURE, CATEGORIES_FIGURE = "clients.png", "categories.png"
 _SHOWN = 60
 
 
@@ -51,7 +52,7 @@ def open_run(folder: Path, description: Mapping[str, Any], overwrite: bool = Fal
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
-            for name in (RUN, EPISODES, RESULTS, FIGURE):
+            for name in (RUN, EPISODES, RESULTS, CLIENTS_FIGURE, CATEGORIES_FIGURE):
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be used ({error.strerror or error})") from error
