@@ -79,6 +79,7 @@ def _panel(axes: Axes, env_id: str, environment: Mapping[str, Any]) -> None:
             markersize=4,
             color=colour,
             elinewidth=1.0,
+            clip_on=False,
             label=label,
         )
     axes.axvline(len(titles) - 0.5, color="#BBBBBB", linewidth=0.6)

@@ -34,6 +34,11 @@ class EnvRow:
     max_episode_steps: int
     summary: str
 
+    @property
+    def family_name(self) -> str:
+        """Short name of the family: ``"webshop"``, ``"alfworld"``."""
+        return self.family.split(".")[1]
+
     def load_family(self) -> Family:
         """Import the family."""
         module, name = self.family.split(":")

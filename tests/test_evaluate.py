@@ -16,6 +16,7 @@ from fedenv.evaluation import wilson_interval
 from fedenv.evaluation.cells import task_and_seed
 from fedenv.plotting import MissingPlotting, client_figure, save_client_figure
 from fedenv.recording import read_records
+from fedenv.registration import ENVIRONMENTS
 from fedenv.replay import replay_file
 from fedenv.seeding import bits_for
 
@@ -230,7 +231,12 @@ def test_names_stand_for_environments():
     family = config(envs=("webshop",)).envs
     assert PLAIN in family
     assert len(family) == len(set(family)) >= 5
-    assert config(envs=("all", PLAIN)).envs[: len(family)] == family
+    everything = config(envs=("all", PLAIN), agent="keyword").envs
+    assert everything[: len(family)] == family
+    assert everything[len(family) :] == config(envs=("alfworld",), agent="keyword").envs
+    assert everything == tuple(ENVIRONMENTS)
+    with pytest.raises(ConfigError, match="unknown agent 'first'"):
+        config(envs=("all",), agent="first")
     with pytest.raises(ConfigError, match="workers"):
         evaluate(config(), "unused", workers=0)
 

@@ -228,7 +228,9 @@ class AlfredFamily:
         counts: dict[str, int | str] = {}
         for split, kinds in games.counts.items():
             counts[f"games of {split}"] = sum(kinds.values())
-            counts.update({f"… {kind}": number for kind, number in kinds.items()})
+            counts[f"… by task type ({split})"] = ", ".join(
+                f"{title} {kinds.get(kind, 0)}" for kind, title in self.category_titles.items()
+            )
         if isinstance(games, FolderGames):
             counts.update({f"not used: {why}": n for why, n in sorted(games.skipped.items())})
         return {**counts, "digest": games.digest}
