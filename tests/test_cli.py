@@ -173,7 +173,7 @@ def test_table_fits_into_a_narrow_terminal():
     results = {"config": {"kernels": list(kernels)}, "environments": {}}
     for env_id, environment in ENVIRONMENTS.items():
         titles = environment.load_family().category_titles
-        row["categories"] = dict.fromkeys([*titles][1:], {"success": 0.75})
+        row["categories"] = {name: {"success": 0.75} for name in [*titles][1:]}
         results["environments"][env_id] = {
             "kernels": {kernel: dict(row) for kernel in kernels},
             "category_titles": titles,

@@ -235,7 +235,7 @@ def test_names_stand_for_environments():
     assert everything[: len(family)] == family
     assert everything[len(family) :] == config(envs=("alfworld",), agent="keyword").envs
     assert everything == tuple(ENVIRONMENTS)
-    with pytest.raises(ConfigError, match="unknown agent 'first'"):
+    with pytest.raises(ConfigError, match="FedALFWorld-v0: unknown agent 'first'"):
         config(envs=("all",), agent="first")
     with pytest.raises(ConfigError, match="workers"):
         evaluate(config(), "unused", workers=0)

@@ -120,7 +120,7 @@ class Game:
         return stages.rendering.printed(self.house, self.state, receptacle, stages.encoding)
 
     def _worded(self, here: list[Command], matching: Matching | None) -> list[str]:
-        """Return texts of commands here, of going, and of those that can be said everywhere, sorted.
+        """Return texts of commands here, of going, and of what can be said everywhere, sorted.
 
         Args:
             here: What can be done here.

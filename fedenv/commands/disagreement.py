@@ -47,7 +47,9 @@ DEFAULT_QUERIES = 287  # as many as the paper replayed
     help=f"Replay so many at most, drawn by a fixed draw; {DEFAULT_QUERIES} of the validation "
     "tasks' searches or commands without it, all of a file's.",
 )
-@click.option("--queries-file", metavar="FILE", help="Replay these searches: UTF-8 text, one a line.")
+@click.option(
+    "--queries-file", metavar="FILE", help="Replay these searches: UTF-8 text, one a line."
+)
 @click.option(
     "--trajectories", metavar="FILE", help="Replay what these recorded episodes (.jsonl) asked."
 )
@@ -70,8 +72,8 @@ def disagreement(
     """Ask the clients' environments of ENV_ID the same and compare the answers.
 
     WebShop is asked searches: without a file, what the scripted agents first and keyword search for
-    on validation tasks. ALFWorld is asked commands, each in the state to which those before it lead:
-    without a file, what the oracle and a random walk do in validation games. Writes
+    on validation tasks. ALFWorld is asked commands, each in the state to which those before it
+    lead: without a file, what the oracle does in validation games, and a walk by chance. Writes
     disagreement.json and a heat map, disagreement.png.
     """
     if pool_size is not None:

@@ -30,7 +30,7 @@ from fedenv.plotting import MissingPlotting, save_client_figure
 @click.option(
     "--envs",
     required=True,
-    help="Environment ids, separated by commas; a family (webshop, alfworld) or all stand for several.",
+    help="Environment ids, separated by commas; webshop, alfworld or all stand for several.",
 )
 @click.option("--agent", required=True, help="Name of the agent, e.g. random.")
 @click.option("--clients", help="Clients such as 0-9,15; all without it.")

@@ -49,7 +49,10 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "envs", expand_envs(self.envs))
         for env_id in self.envs:
-            agent_factory(self.agent, find_environment(env_id).load_family().agents)
+            try:
+                agent_factory(self.agent, find_environment(env_id).load_family().agents)
+            except ConfigError as error:
+                raise ConfigError(f"{env_id}: {error}") from error
         if not self.clients or len(set(self.clients)) != len(self.clients):
             raise ConfigError(f"clients must be a set of indices, got {self.clients!r}")
         for client_id in (min(self.clients), max(self.clients)):
