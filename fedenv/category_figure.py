@@ -43,9 +43,7 @@ def category_figure(results: Mapping[str, Any]) -> Figure:
     for axes, (env_id, environment) in zip(panels, environments.items(), strict=True):
         _panel(axes, env_id, environment)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=2, fontsize=7.5, frameon=False
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=7.5, frameon=False)
     figure.supylabel("success on validation tasks, 95 % interval", fontsize=8.5, color=INK)
     figure.suptitle(f"Agent “{results['config']['agent']}”", fontsize=10, color=INK)
     return figure

@@ -49,9 +49,7 @@ class Outcome:
         if record.cell is None:
             raise DataError(f"the record of task {record.task_id!r} is of no evaluation")
         steps = len(record.steps)
-        return cls(
-            record.cell, record.task_id, record.score, record.success, steps, record.chain
-        )
+        return cls(record.cell, record.task_id, record.score, record.success, steps, record.chain)
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = CONFIDENCE) -> list[float]:
