@@ -1,8 +1,8 @@
-"""Proof that the variants leave every game solvable: the oracle's plan, played in clients' houses.
+"""Proof that the variants leave every game solvable: the oracle's plan, played in each house.
 
-For maintainers: ``python -m fedenv.alfworld.variant_proofs`` proves, for every variant, the training
-games of every client in its own house, and all validation and test games in every different house
-(about ten minutes). Houses are different where their rules are.
+For maintainers: ``python -m fedenv.alfworld.variant_proofs`` proves, for every variant, the games
+of every client (its training games, and all validation and test games) in the client's own house,
+about ten minutes in all.
 """
 
 from __future__ import annotations
