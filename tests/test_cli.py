@@ -188,6 +188,17 @@ def test_table_fits_into_a_narrow_terminal():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_evaluate_by_category(tmp_path):
+    arguments = ("--envs", "FedALFWorld-DoorRule-v0", "--agent", "keyword", "--clients", "0-3")
+    text = fed("evaluate", *arguments, "--episodes", 2, "--out", tmp_path).output
+    assert "Pick Look Clean Heat Cool Pick2   All" in text
+    assert "categories.png" in text
+    assert (tmp_path / "categories.png").exists()
+    fed("evaluate", *arguments, "--episodes", 1, "--kernels", "client", "--out", tmp_path / "o")
+    fed("evaluate", "--envs", RANK, *arguments[2:], "--out", tmp_path, "--overwrite")
+    assert not (tmp_path / "categories.png").exists()
+
+
 def test_evaluate_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     arguments = ("--envs", RANK, "--agent", "random", "--clients", 0, "--episodes", 1)
