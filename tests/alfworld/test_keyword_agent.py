@@ -10,7 +10,7 @@ from fedenv.alfworld.agents import KeywordAgent
 from fedenv.alfworld.bundled import bundled_games
 from fedenv.alfworld.goals import TASK_TYPES, goal_expression
 from fedenv.alfworld.observations import Request, read_contents, read_places, read_request
-from fedenv.alfworld.stages import Encoding, Matching, Stages
+from fedenv.alfworld.stages import Encoding, Matching, Rendering, Stages
 from fedenv.alfworld.templates import TEMPLATES, task_sentence
 from fedenv.errors import ConfigError
 
@@ -91,6 +91,59 @@ def test_agent_looks_more_closely():
     assert houses
     assert sum(reached for _, reached in won) > len(won) / 2
     assert any(c.startswith("examine") for played, reached in won if reached for c in played)
+
+
+class Shifted(Rendering):
+    """What is printed lies in the next receptacle."""
+
+    def printed(self, house, state, receptacle, encoding):
+        return encoding.noticed(house, state, (receptacle + 1) % len(house.locations))
+
+
+def test_offered_commands_correct_what_is_printed():
+    stages = Stages(rendering=Shifted())
+    for task_type in (PLACE, CLEAN):
+        won = [play(Game(house, stages), limit=100)[1] for house in sample(task_type, 10)]
+        assert sum(won) >= 8
+
+
+def test_nothing_fails_where_nothing_is_odd():
+    for house in sample(TWO, 10):
+        played, _ = play(Game(house), offered=False)
+        game = Game(house)
+        answers = [(command, game.step(command)[0]) for command in played]
+        failed = [command for command, answer in answers if answer == "Nothing happens."]
+        assert all(command.startswith("go to") for command in failed)
+
+
+def room(*books, beds=("+01", "+02")):
+    """Return a room with a desk, beds, and books in some of these."""
+    beds = [f"Bed|{x}.00|+01.00|+01.00" for x in beds]
+    places = (*beds, "Desk|+01.00|+01.00|+01.00")
+    return Problem(
+        name="tiny",
+        start="loc|0|0|0|30",
+        receptacles=tuple(
+            Receptacle(place, place.split("|")[0], f"loc|{i + 1}|0|0|30")
+            for i, place in enumerate(places)
+        ),
+        items=tuple(
+            Item(f"Book|+0{i}.00|+01.00|+01.00", "Book", (places[home],), traits=("pickupable",))
+            for i, home in enumerate(books)
+        ),
+        can_contain=(("Bed", "Book"), ("Desk", "Book")),
+        goal=goal_expression(TWO, "Book", "Bed"),
+        task_desc="put two book in bed",
+    )
+
+
+@pytest.mark.parametrize("offered", [True, False])
+@pytest.mark.parametrize("books", [(0, 1), (0, 2), (1, 2), (2, 2), (0, 1, 2)])
+def test_two_things_end_in_the_same_place(books, offered):
+    played, won = play(Game(build_house(room(*books))), offered, limit=14)
+    assert won
+    if books == (2, 2):
+        assert len(played) == 8
 
 
 def test_agent_knows_places_that_share_a_spot():
