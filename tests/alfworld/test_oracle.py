@@ -265,6 +265,20 @@ def test_place_and_appliance_on_the_way_are_chosen():
     assert len(solve(Game(build_house(room)))) == 5
 
 
+def test_place_beside_the_thing_is_chosen():
+    desk = tiny().receptacles[0]
+    safes = [
+        Receptacle(f"Safe|+0{x}.00|+01.00|+01.00", "Safe", place)
+        for x, place in ((0, "loc|9|0|0|30"), (8, desk.location))
+    ]
+    mug, pen = tiny().items
+    mug = Item(mug.id, mug.kind, (desk.id,), traits=mug.traits)
+    goal = tiny().goal.replace("(isClean ?o)", "")
+    places = (desk, *safes, *tiny().receptacles[2:])
+    game = Game(build_house(tiny(receptacles=places, items=(mug, pen), goal=goal)))
+    assert len(solve(game)) == 3
+
+
 def test_what_must_not_hold_is_left_alone():
     goal = tiny().goal.replace("(isClean ?o)", "(not (isClean ?o))")
     game = Game(build_house(tiny(goal=goal)))
