@@ -2,8 +2,9 @@
 
 Run ``python benchmarks/bench_alfworld.py``; for the ratios in an environment with the extra
 ``alfworld``. Both engines play the same bundled games and say the same commands, a walk over the
-admissible ones; of repeated measurements the best counts, on both sides. A step includes observation, admissible commands and goal check; a reset of
-TextWorld is what a new episode of another game costs it, a load and a reset.
+admissible ones; of repeated measurements the best counts, on both sides. A step includes
+observation, admissible commands and goal check; a reset of TextWorld is what a new episode of
+another game costs it, a load and a reset.
 """
 
 from __future__ import annotations
