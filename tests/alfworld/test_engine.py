@@ -297,6 +297,7 @@ def test_what_is_admissible_works_and_nothing_else(seed, walk_seed, lines):
         assert (observation != NOTHING_HAPPENS) == expected
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10), st.sampled_from(list(WORDINGS.values())))
 def test_commands_are_read_as_written(seed, wording):
     game = Game(house(seed), wording=wording)
