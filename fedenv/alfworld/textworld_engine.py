@@ -41,7 +41,7 @@ class TextWorldWorker:
     def __init__(self, recycle_after: int = RECYCLE_AFTER) -> None:
         if sys.version_info >= BROKEN_FROM:
             raise ConfigError(
-                f"engine 'textworld' needs Python 3.10 to 3.12, this is {sys.version.split()[0]}, on "
+                f"engine 'textworld' needs Python 3.10 to 3.12, got {sys.version.split()[0]}, on "
                 "which TextWorld 1.7 cannot word a sentence; take engine 'fast', which gives the "
                 "same texts"
             )
