@@ -82,8 +82,6 @@ class KeywordAgent:
             self._at = rest.removeprefix("to ")
         elif verb == "open":
             self._closed.discard(rest)
-        elif verb == "close":
-            self._closed.add(rest)
         elif verb == "examine":
             self._examined.add(rest)
         elif verb == "take":
@@ -138,21 +136,21 @@ class KeywordAgent:
             if request.task_type in _APPLIANCES and self._hand not in self._treated:
                 return self._treat(*_APPLIANCES[request.task_type])
             return self._bring(admissible)
-        brought = request.place if request.task_type in (PLACE, TWO) else ""
-        thing, place = self._find(request.item, brought)
+        if request.task_type == TWO and not self._goal:
+            self._goal = next(filter(self._holding, self._kind(request.place)), "")
+        thing, place = self._find(request.item)
         if thing:
             return self._reach(place, f"take {thing} from {place}", inside=True)
         return self._search()
 
-    def _find(self, kind: str, apart: str = "") -> tuple[str, str]:
-        """Return a thing of a kind and where it was seen; empty texts if there is none.
+    def _kind(self, kind: str) -> list[str]:
+        """Return the places of a kind."""
+        return [place for place in self._places if kind_of(place) == kind]
 
-        Args:
-            kind: What is looked for.
-            apart: Kind of the places where it may stay.
-        """
+    def _find(self, kind: str) -> tuple[str, str]:
+        """Return a thing of a kind and where it was seen, not where it belongs; or empty texts."""
         for place in self._places:
-            for thing in self._seen.get(place, ()) if kind_of(place) != apart else ():
+            for thing in self._seen.get(place, ()) if place != self._goal else ():
                 if kind_of(thing) == kind and (thing, place) not in self._wrong:
                     return thing, place
         return "", ""
@@ -164,7 +162,7 @@ class KeywordAgent:
         return f"open {place}" if inside and place in self._closed else command
 
     def _treat(self, verb: str, kind: str) -> str:
-        appliance = next((place for place in self._places if kind_of(place) == kind), "")
+        appliance = next(iter(self._kind(kind)), "")
         if not appliance:
             return self._search()
         if self._at == appliance and self._door == _TURN:
@@ -174,10 +172,9 @@ class KeywordAgent:
 
     def _bring(self, admissible: list[str]) -> str:
         assert self._request is not None
-        places = [place for place in self._places if kind_of(place) == self._request.place]
-        if not places:
+        self._goal = self._goal or next(iter(self._kind(self._request.place)), "")
+        if not self._goal:
             return self._search()
-        self._goal = self._goal or max(places, key=self._holding)
         commands = [form.format(self._hand, self._goal) for form in _PUT]
         offered = [command for command in commands if command in admissible]
         return self._reach(self._goal, [*offered, commands[self._wording]][0], inside=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fedenv.alfworld.conditions import FLAGS, FLUENTS, Fact, Goal
+from fedenv.alfworld.conditions import AT, FLAGS, FLUENTS, HOLDS, IN, PLACE, Fact, Goal
 from fedenv.alfworld.pddl import Expression, mangle, read, write
 from fedenv.alfworld.problem import TRAITS, Problem
 from fedenv.errors import DataError
@@ -90,7 +90,8 @@ class _Grounder:
         if head == ("and" if positive else "or"):
             return [clause for one in part[1:] for clause in self.clauses(one, bound, positive)]
         if head == ("forall" if positive else "exists"):
-            return list(self._each(_variables(part[1]), part[2], bound, positive))
+            each = self._assignments(_variables(part[1]), "", bound)
+            return [self.ground(part[2], values, positive) for values in each]
         return [self.ground(part, bound, positive)]
 
     def ground(
@@ -101,48 +102,47 @@ class _Grounder:
         if head == "not":
             return self.ground(part[1], bound, not positive)
         if head in ("and", "or"):
-            grounded = (
-                self.ground(inner, bound, positive) for inner in self._cheap_first(part[1:])
-            )
-            return _all(grounded) if (head == "and") is positive else _any(grounded)
-        if head in ("exists", "forall"):
-            names, body = _variables(part[1]), part[2]
-            while (head == "exists") is positive and isinstance(body, tuple) and body[0] == head:
-                names, body = [*names, *_variables(body[1])], body[2]
-            each = self._each(names, body, bound, positive)
-            return _any(each) if (head == "exists") is positive else _all(each)
-        return self._atom(part, bound, positive)
+            parts = self._cheap_first(part[1:])
+            inner = (self.ground(one, bound, positive) for one in parts)
+            return _all(inner) if (head == "and") is positive else _any(inner)
+        if head not in ("exists", "forall"):
+            return self._atom(part, bound, positive)
+        names, body = _variables(part[1]), part[2]
+        while isinstance(body, tuple) and body[0] == head:
+            names, body = [*names, *_variables(body[1])], body[2]
+        only_some = (head == "exists") is positive
+        hint = body if only_some and positive else ""
+        each = self._assignments(names, hint, bound)
+        inner = (self.ground(body, values, positive) for values in each)
+        return _any(inner) if only_some else _all(inner)
 
-    def _each(
-        self,
-        names: list[tuple[str, str]],
-        body: Expression,
-        bound: Mapping[str, str],
-        positive: bool,
-    ) -> Iterable[frozenset[Alternative]]:
+    def _assignments(
+        self, names: list[tuple[str, str]], hint: Expression, bound: Mapping[str, str]
+    ) -> Iterable[Mapping[str, str]]:
+        """Return all values of some variables, less those that cannot fulfil the hint."""
         if not names:
-            yield self.ground(body, bound, positive)
+            yield bound
             return
         (name, kind), *rest = names
-        for value in self._candidates(name, kind, body if positive else "", bound):
-            yield from self._each(rest, body, {**bound, name: value}, positive)
+        for value in self._candidates(name, kind, hint, bound):
+            yield from self._assignments(rest, hint, {**bound, name: value})
 
     def _candidates(
-        self, name: str, kind: str, body: Expression, bound: Mapping[str, str]
+        self, name: str, kind: str, hint: Expression, bound: Mapping[str, str]
     ) -> Iterable[str]:
-        """Return the values of a variable that fit the unchanging facts under an "and"."""
+        """Return the values of a variable; of a hint "and", they fit the unchanging facts."""
         if kind not in self.domains:
             raise _unknown(f"type {kind}")
         values: Iterable[str] = self.domains[kind]
-        for atom in body[1:] if isinstance(body, tuple) and body[0] == "and" else ():
+        for atom in hint[1:] if isinstance(hint, tuple) and hint[0] == "and" else ():
             if atom[0] not in self.rows or name not in atom[1:]:
                 continue
-            words = [bound.get(word, word) for word in map(str, atom[1:])]
+            words = [word if word == name else bound.get(word, word) for word in map(str, atom[1:])]
             column = words.index(name)
             fits = {
                 row[column]
                 for row in self.rows[str(atom[0])]
-                if all(w.startswith("?") or w == r for w, r in zip(words, row, strict=True))
+                if all(w.startswith("?") or w == r for w, r in zip(words, row, strict=False))
             }
             values = [value for value in values if value in fits]
         return values
@@ -169,6 +169,8 @@ class _Grounder:
 
     def _fact(self, head: str, row: tuple[str, ...], positive: bool) -> Fact:
         kind = FLUENTS[head]
+        if len(row) != (2 if kind in (IN, AT, HOLDS, PLACE) else 1):
+            raise _unknown(write((head, *row)))
         try:
             numbers = [self.numbers[word] for word in row if word != "agent1"]
         except KeyError as error:

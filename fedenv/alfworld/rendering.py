@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from fedenv.alfworld import grammar as g
 from fedenv.alfworld.grammar import Command, Wording
 from fedenv.alfworld.house import NOWHERE, TRAIT_BITS, House
-from fedenv.alfworld.rules import CLEANED, COLD, HOT, SLICED, TOGGLED
+from fedenv.alfworld.rules import CLEANED, COLD, HOT, SLICED, TOGGLED, Contents
 from fedenv.alfworld.state import NOTHING, State
 
 BANNER = "-= Welcome to TextWorld, ALFRED! =-"
@@ -42,7 +42,6 @@ HELP = """Available commands:
   cool (object) with (receptacle):  cool an object using a receptacle
   slice (object) with (object):     slice an object using a sharp object
 """
-Contents = Callable[[int], Sequence[int]]
 
 
 def listing(names: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from fedenv.errors import ConfigError, FedEnvError
 
 PACKAGES = ("alfworld", "textworld", "fast_downward")
 RECYCLE_AFTER = 25
+BROKEN_FROM = (3, 13)
 
 
 class TextWorldWorker:
@@ -33,15 +34,22 @@ class TextWorldWorker:
         recycle_after: How many games a process loads before a new one takes its place.
 
     Raises:
-        ConfigError: The extra ``alfworld`` is not installed, or ``recycle_after`` is below 1.
+        ConfigError: The extra ``alfworld`` is not installed, Python is too new for TextWorld, or
+            ``recycle_after`` is below 1.
     """
 
     def __init__(self, recycle_after: int = RECYCLE_AFTER) -> None:
+        if sys.version_info >= BROKEN_FROM:
+            raise ConfigError(
+                f"engine 'textworld' needs Python 3.10 to 3.12, got {sys.version.split()[0]}, on "
+                "which TextWorld 1.7 cannot word a sentence; take engine 'fast', which gives the "
+                "same texts"
+            )
         missing = [package for package in PACKAGES if find_spec(package) is None]
         if missing:
             raise ConfigError(
                 f"engine 'textworld' needs the package {missing[0]}, which is not installed; "
-                "install the extra: pip install 'fedenv[alfworld]' (Python 3.10 to 3.12), or take "
+                "install the extra: pip install 'fedenv[alfworld]', or take "
                 "engine 'fast', which gives the same texts"
             )
         if recycle_after < 1:

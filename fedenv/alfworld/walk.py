@@ -155,8 +155,6 @@ class Walk:
         self._do(command)
 
     def _switch_on(self, lamp: int) -> None:
-        if self.state.flags[lamp] & rules.TOGGLED:
-            return
         homes = self._homes(lamp)
         if not homes:
             raise BlockedError

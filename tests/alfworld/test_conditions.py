@@ -27,6 +27,11 @@ OTHERS = {
     "(or (not (objectType ?o AppleType)))))))",
     "door": "(not (exists (?r - receptacle) (and (receptacleType ?r FridgeType) (opened ?r))))",
     "hand": "(and (holdsAny agent1) (forall (?o - object) (not (and (isHot ?o) (isCool ?o)))))",
+    "each": "(forall (?o - object) (and (objectType ?o AppleType) (not (isHot ?o))))",
+    "both": "(or (forall (?o - object) (or (isHot ?o) (not (heatable ?o)))) (exists (?o - object) "
+    "(and (objectType ?o MugType) (exists (?o - object) (and (objectType ?o AppleType) (holds "
+    "agent1 ?o))))))",
+    "not all": "(not (forall (?o - object) (or (not (sliceable ?o)) (not (holds agent1 ?o)))))",
     "place": "(exists (?o - object ?l - location) (and (objectAtLocation ?o ?l) "
     "(atLocation agent1 ?l) (objectType ?o AppleType) (not (holdsAny agent1))))",
 }
@@ -117,6 +122,7 @@ def test_compiled_goals_hold_when_the_expression_does(goal, seed):
         ("(exists (?o - object) (flies ?o))", "got flies"),
         ("(exists (?o - bird) (isHot ?o))", "got type bird"),
         ("(isHot mug_bar_nowhere)", "mug_bar_nowhere"),
+        ("(isHot agent1 agent1)", "(ishot agent1 agent1)"),
         ("(exists (?o - object) (objectType ?o DodoType))", "nothing in the game"),
     ],
 )

@@ -10,8 +10,9 @@ from fedenv.alfworld.agents import KeywordAgent
 from fedenv.alfworld.bundled import bundled_games
 from fedenv.alfworld.goals import TASK_TYPES, goal_expression
 from fedenv.alfworld.observations import Request, read_contents, read_places, read_request
-from fedenv.alfworld.stages import Encoding, Matching, Stages
+from fedenv.alfworld.stages import Encoding, Matching, Rendering, Stages
 from fedenv.alfworld.templates import TEMPLATES, task_sentence
+from fedenv.alfworld.vocabulary import vocabulary
 from fedenv.errors import ConfigError
 
 LIMIT = 50
@@ -91,6 +92,69 @@ def test_agent_looks_more_closely():
     assert houses
     assert sum(reached for _, reached in won) > len(won) / 2
     assert any(c.startswith("examine") for played, reached in won if reached for c in played)
+
+
+class Shifted(Rendering):
+    """What is printed lies in the next receptacle."""
+
+    def printed(self, house, state, receptacle, encoding):
+        return encoding.noticed(house, state, (receptacle + 1) % len(house.locations))
+
+
+def test_offered_commands_correct_what_is_printed():
+    stages = Stages(rendering=Shifted())
+    for task_type in (PLACE, CLEAN):
+        won = [play(Game(house, stages), limit=100)[1] for house in sample(task_type, 10)]
+        assert sum(won) >= 8
+
+
+def test_nothing_fails_where_nothing_is_odd():
+    for house in sample(TWO, 10):
+        played, _ = play(Game(house), offered=False)
+        game = Game(house)
+        answers = [(command, game.step(command)[0]) for command in played]
+        failed = [command for command, answer in answers if answer == "Nothing happens."]
+        assert all(command.startswith("go to") for command in failed)
+
+
+def room(*books):
+    """Return a room with two beds, two desks, and books in some of these."""
+    places = [f"{kind}|+0{x}.00|+01.00|+01.00" for kind in ("Bed", "Desk") for x in (1, 2)]
+    return Problem(
+        name="tiny",
+        start="loc|0|0|0|30",
+        receptacles=tuple(
+            Receptacle(place, place.split("|")[0], f"loc|{i + 1}|0|0|30")
+            for i, place in enumerate(places)
+        ),
+        items=tuple(
+            Item(f"Book|+0{i}.00|+01.00|+01.00", "Book", (places[home],), traits=("pickupable",))
+            for i, home in enumerate(books)
+        ),
+        can_contain=(("Bed", "Book"), ("Desk", "Book")),
+        goal=goal_expression(TWO, "Book", "Bed"),
+        task_desc="put two book in bed",
+    )
+
+
+@pytest.mark.parametrize("offered", [True, False])
+@pytest.mark.parametrize(
+    ("books", "steps"),
+    [((0, 1), 7), ((0, 2), 9), ((1, 2), 5), ((2, 2), 9), ((2, 3), 8), ((0, 1, 2), 5)],
+)
+def test_two_things_end_in_the_same_place(books, steps, offered):
+    played, won = play(Game(build_house(room(*books))), offered)
+    assert won
+    assert len(played) == steps
+
+
+def test_likely_places_come_first():
+    tables = {kind.lower(): things for kind, things in vocabulary().can_contain.items()}
+    for house in sample(HEAT, 10):
+        played, _ = play(Game(house), offered=False)
+        thing = next(command for command in played if command.startswith("take")).split()[1]
+        places = [command.split()[2] for command in played if command.startswith("go to")]
+        assert thing in {name.lower() for name in tables[places[0]]}
 
 
 def test_agent_knows_places_that_share_a_spot():

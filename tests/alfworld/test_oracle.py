@@ -246,11 +246,48 @@ def test_burning_lamp_is_not_switched_on_again():
     assert [command.split()[0] for command in solve(game)] == ["go"]
 
 
+def test_place_and_appliance_on_the_way_are_chosen():
+    start, item, sink = "loc|0|0|0|30", "loc|3|0|0|30", "Sink|+00.00|+01.00|+01.00|SinkBasin"
+    far = (
+        Receptacle(sink, "SinkBasin", "loc|8|0|0|30"),
+        Receptacle("Safe|+00.00|+01.00|+01.00", "Safe", "loc|9|0|0|30"),
+    )
+    for safe in (start, item, "loc|7|0|0|30"):
+        near = Receptacle("Safe|+08.00|+01.00|+01.00", "Safe", safe)
+        room = tiny(receptacles=(*far, near, *tiny().receptacles[2:]))
+        assert len(solve(Game(build_house(room)))) == (4 if safe == item else 5)
+    near = Receptacle("Safe|+08.00|+01.00|+01.00", "Safe", "loc|8|0|0|30")
+    desk = tiny().receptacles[0]
+    mug, pen = tiny().items
+    mug = Item(mug.id, mug.kind, (desk.id,), traits=mug.traits)
+    other = (Receptacle("Sink|+09.00|+01.00|+01.00|SinkBasin", "SinkBasin", "loc|9|0|0|30"), *far)
+    room = tiny(receptacles=(*other, near, desk, *tiny().receptacles[2:]), items=(mug, pen))
+    assert len(solve(Game(build_house(room)))) == 5
+
+
+def test_place_beside_the_thing_is_chosen():
+    desk = tiny().receptacles[0]
+    safes = [
+        Receptacle(f"Safe|+0{x}.00|+01.00|+01.00", "Safe", place)
+        for x, place in ((0, "loc|9|0|0|30"), (8, desk.location))
+    ]
+    mug, pen = tiny().items
+    mug = Item(mug.id, mug.kind, (desk.id,), traits=mug.traits)
+    goal = tiny().goal.replace("(isClean ?o)", "")
+    places = (desk, *safes, *tiny().receptacles[2:])
+    game = Game(build_house(tiny(receptacles=places, items=(mug, pen), goal=goal)))
+    assert len(solve(game)) == 3
+
+
 def test_what_must_not_hold_is_left_alone():
     goal = tiny().goal.replace("(isClean ?o)", "(not (isClean ?o))")
     game = Game(build_house(tiny(goal=goal)))
     assert len(solve(game)) == 5
     assert prove(game) == 5
+    goal = goal.replace("(not (isClean ?o))", "(not (inReceptacle ?o ?s))")
+    goal = goal.replace("?r - receptacle", "?r - receptacle ?s - receptacle")
+    goal = goal.replace("(receptacleType", "(receptacleType ?s SinkBasinType) (receptacleType", 1)
+    assert prove(Game(build_house(tiny(goal=goal)))) == 5
 
 
 def test_plans_of_older_games_speak_their_language():

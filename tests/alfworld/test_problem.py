@@ -16,7 +16,7 @@ PROBLEM = random_problem(0)
 TEXT = PROBLEM.to_pddl()
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000))
 def test_text_gives_back_the_problem(seed):
     problem = random_problem(seed)
@@ -90,6 +90,7 @@ def test_two_places_of_one_receptacle_are_an_error():
         Problem.parse(TEXT.replace("(:init\n", f"(:init {facts}\n"), "")
 
 
+@settings(deadline=None)
 @given(st.text("aZ0_|+-.,", max_size=12))
 def test_mangling_goes_both_ways(name):
     word = mangle(name)
@@ -103,6 +104,7 @@ EXPRESSIONS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS)
 def test_expressions_are_read_as_written(expression):
     assert read(f"{write(expression)} ; a comment") == expression

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,11 +10,17 @@ import pytest
 
 from fedenv.alfworld import Game, textworld_engine, textworld_worker
 from fedenv.alfworld.grammar import PUT_IN_ON
-from fedenv.alfworld.textworld_engine import PACKAGES, TextWorldGame, TextWorldWorker
+from fedenv.alfworld.textworld_engine import (
+    BROKEN_FROM,
+    PACKAGES,
+    TextWorldGame,
+    TextWorldWorker,
+)
 from fedenv.errors import ConfigError, FedEnvError
 from tests.alfworld.test_engine import GOLDENS, KITCHEN
 
-INSTALLED = all(find_spec(package) for package in PACKAGES)
+SUPPORTED = sys.version_info < BROKEN_FROM
+INSTALLED = SUPPORTED and all(find_spec(package) for package in PACKAGES)
 # Answers as the real worker does, from what it was asked; "boom" refuses, "die" ends the process.
 STAND_IN = """
 import json, os, sys
@@ -41,6 +48,7 @@ def worker(tmp_path, monkeypatch):
     script.write_text(STAND_IN, encoding="utf-8")
     monkeypatch.setattr(textworld_worker, "__file__", str(script))
     monkeypatch.setattr(textworld_engine, "find_spec", lambda package: True)
+    monkeypatch.setattr(textworld_engine, "BROKEN_FROM", (4, 0))
     worker = TextWorldWorker(recycle_after=2)
     yield worker
     worker.close()
@@ -107,7 +115,15 @@ def test_a_worker_ends_with_its_game(worker):
     assert process.poll() is not None
 
 
-@pytest.mark.skipif(INSTALLED, reason="the extra alfworld is installed")
+def test_newer_python_is_refused(monkeypatch):
+    monkeypatch.setattr(textworld_engine, "BROKEN_FROM", (3, 0))
+    with pytest.raises(ConfigError, match=r"needs Python 3.10 to 3.12.*engine 'fast'"):
+        TextWorldWorker()
+
+
+@pytest.mark.skipif(
+    INSTALLED or not SUPPORTED, reason="the extra alfworld is installed, or cannot be"
+)
 def test_without_the_extra_the_error_says_what_to_do():
     with pytest.raises(ConfigError, match=r"pip install 'fedenv\[alfworld\]'.*engine 'fast'"):
         TextWorldWorker()
