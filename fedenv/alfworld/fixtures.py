@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedenv.alfworld.scenes import Pose, class_of
+from fedenv.alfworld.scenes import Pose, centimetres, class_of, position
 from fedenv.alfworld.vocabulary import vocabulary
 from fedenv.seeding import Draw
 
@@ -34,19 +34,6 @@ SEVERAL = {"Chair": 3, "Window": 2, "Painting": 2, "Curtains": 2, "DeskLamp": 2}
 HORIZONS = (0, 15, 30, 45, 60)
 FACING = ((0, 1), (1, 0), (0, -1), (-1, 0))
 """Direction (x, z) of each quarter turn."""
-
-
-def position(x: int, y: int, z: int) -> str:
-    """Return a position, in centimetres, as it stands in an id."""
-    return "|".join(
-        f"{'-' if v < 0 else '+'}{abs(v) // 100:02d}.{abs(v) % 100:02d}" for v in (x, y, z)
-    )
-
-
-def centimetres(thing: str) -> tuple[int, int, int]:
-    """Return the position in an id, in centimetres."""
-    x, y, z = (int(part.replace(".", "")) for part in thing.split("|")[1:4])
-    return x, y, z
 
 
 def add_fixtures(layout: Mapping[str, Any]) -> dict[str, Any]:

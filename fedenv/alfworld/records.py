@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
-from fedenv.alfworld.fixtures import centimetres, position
 from fedenv.alfworld.goals import TASK_TYPES, goal_expression
 from fedenv.alfworld.problem import TRAITS, Item, Problem, Receptacle
-from fedenv.alfworld.scenes import Pose, Scene, class_of, scenes
+from fedenv.alfworld.scenes import Pose, Scene, centimetres, class_of, position, scenes
 from fedenv.alfworld.templates import task_sentence
 from fedenv.alfworld.vocabulary import Vocabulary, vocabulary
 from fedenv.fingerprint import canonical_json

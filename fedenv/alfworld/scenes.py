@@ -90,6 +90,19 @@ def class_of(thing: str) -> str:
     return f"{name}Basin" if last.endswith("Basin") else name
 
 
+def position(x: int, y: int, z: int) -> str:
+    """Return a position, in centimetres, as it stands in an id."""
+    return "|".join(
+        f"{'-' if v < 0 else '+'}{abs(v) // 100:02d}.{abs(v) % 100:02d}" for v in (x, y, z)
+    )
+
+
+def centimetres(thing: str) -> tuple[int, int, int]:
+    """Return the position in an id, in centimetres."""
+    x, y, z = (int(part.replace(".", "")) for part in thing.split("|")[1:4])
+    return x, y, z
+
+
 def to_scene(record: Mapping[str, Any]) -> Scene:
     """Return the scene that a line of the data stands for."""
     receptacles = {**record["receptacles"], **record["added"]}

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from fedenv import data
 from fedenv.alfworld import Game, build_house, bundled
 from fedenv.alfworld.bundled import bundled_games
-from fedenv.alfworld.fixtures import add_fixtures, centimetres, position
+from fedenv.alfworld.fixtures import add_fixtures
 from fedenv.alfworld.goals import TASK_TYPES
 from fedenv.alfworld.oracle import STEP_LIMIT, solve
 from fedenv.alfworld.problem import Problem
 from fedenv.alfworld.records import Record, content_sha256
-from fedenv.alfworld.scenes import SCENES, class_of, scenes
+from fedenv.alfworld.scenes import SCENES, centimetres, class_of, position, scenes
 from fedenv.alfworld.vocabulary import FOLDER, vocabulary
 
 PUBLIC = {
