@@ -6,7 +6,7 @@ knows more; it is an upper bound and a test instrument.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -49,18 +49,72 @@ class RandomAgent:
 
     def reset(self, observation: str, info: Mapping[str, Any]) -> None:
         """Remember the words of the first page."""
-        self._words = [word for word in observation.split() if word.isalpha()]
+        self._words = page_words(observation)
 
     def act(self, observation: str, info: Mapping[str, Any]) -> str:
         """Return a random admissible action (an empty text where there is none)."""
-        actions = info["admissible_actions"]
-        if not actions:
-            return ""
-        action: str = actions[int(self._rng.integers(len(actions)))]
-        if PLACEHOLDER in action and self._words:
-            size = int(self._rng.integers(1, 6))
-            action = action.replace(PLACEHOLDER, " ".join(self._rng.choice(self._words, size)))
-        return action
+        return random_action(info, self._words, lambda n: int(self._rng.integers(n)))
+
+
+class EpsilonAgent:
+    """Another agent that at some steps acts as :class:`RandomAgent` does.
+
+    It makes a stochastic policy of a scripted agent. At a random step the other agent is not asked
+    and goes on with its plan at its next turn.
+
+    Args:
+        agent: The other agent.
+        epsilon: Probability in [0, 1] that a step is random.
+        rng: The draws: one a step, and those of the random actions. The stream is frozen, so that
+            what was measured with it can be measured again on every machine.
+    """
+
+    def __init__(self, agent: Agent, epsilon: float, rng: np.random.RandomState) -> None:
+        self._agent = agent
+        self._epsilon = epsilon
+        self._rng = rng
+        self._words: list[str] = []
+
+    def reset(self, observation: str, info: Mapping[str, Any]) -> None:
+        """Start an episode of both."""
+        self._words = page_words(observation)
+        self._agent.reset(observation, info)
+
+    def act(self, observation: str, info: Mapping[str, Any]) -> str:
+        """Return the other agent's action, or a random one."""
+        if self._rng.random_sample() < self._epsilon:
+            return random_action(info, self._words, self._index)
+        return self._agent.act(observation, info)
+
+    def _index(self, n: int) -> int:
+        return int(self._rng.random_sample() * n)
+
+
+def random_action(
+    info: Mapping[str, Any], words: Sequence[str], index: Callable[[int], int]
+) -> str:
+    """Return a random admissible action (an empty text where there is none).
+
+    Args:
+        info: The info of the last step.
+        words: What a search takes one to five words of.
+        index: Returns a random index below its argument.
+    """
+    actions = info["admissible_actions"]
+    if not actions:
+        return ""
+    action: str = actions[index(len(actions))]
+    if PLACEHOLDER in action and words:
+        size = 1 + index(5)
+        action = action.replace(
+            PLACEHOLDER, " ".join(words[index(len(words))] for _ in range(size))
+        )
+    return action
+
+
+def page_words(observation: str) -> list[str]:
+    """Return the plain words of a page, in order."""
+    return [word for word in observation.split() if word.isalpha()]
 
 
 COMMON_AGENTS: Mapping[str, str] = {"random": "fedenv.agents:RandomAgent"}

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedenv.errors import ConfigError, DataError
+from fedenv.errors import DataError
 from fedenv.evaluation.cells import open_jobs, run_jobs, task_and_seed
 from fedenv.evaluation.config import SPLIT, EvaluationConfig
 from fedenv.evaluation.results import Outcome, summarise
 from fedenv.evaluation.rundir import EPISODES, RESULTS, open_run, write_json
+from fedenv.parallel import check_workers
 from fedenv.recording import append, drop_partial_line, read_records
 from fedenv.trajectory import Cell
 
@@ -55,8 +56,7 @@ def evaluate(
         ConfigError: A value is out of range, or the folder belongs to another configuration.
         DataError: The data or the folder's records cannot be read.
     """
-    if workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers!r}")
+    check_workers(workers)
     folder = Path(out)
     federations = {env_id: config.federation(env_id) for env_id in config.envs}
     digests = {env_id: federation.digest for env_id, federation in federations.items()}

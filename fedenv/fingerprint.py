@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -30,9 +31,9 @@ def digest(value: Any) -> str:
 def digest_lines(lines: Iterable[str]) -> str:
     """Return the digest of an ordered list of strings, streamed (each ends with a newline)."""
     sha = hashlib.sha256()
-    for line in lines:
-        sha.update(line.encode("utf-8", "surrogatepass"))
-        sha.update(b"\n")
+    rest = iter(lines)
+    while some := list(itertools.islice(rest, 4096)):
+        sha.update(("\n".join(some) + "\n").encode("utf-8", "surrogatepass"))
     return sha.hexdigest()[:DIGEST_LENGTH]
 
 

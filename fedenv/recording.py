@@ -208,8 +208,13 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[tuple[int, EpisodeRec
 
 
 def append(path: str | os.PathLike[str], record: EpisodeRecord) -> None:
-    """Append a record to a file as one whole line, handed to the operating system at once."""
-    data = memoryview(f"{record.to_json_line()}\n".encode("ascii"))
+    """Append a record to a file."""
+    append_line(path, record.to_json_line())
+
+
+def append_line(path: str | os.PathLike[str], text: str) -> None:
+    """Append ASCII text to a file as whole lines, handed to the operating system at once."""
+    data = memoryview(f"{text}\n".encode("ascii"))
     with open(path, "ab", buffering=0) as stream:
         while data:
             data = data[stream.write(data) :]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import fsum
 from typing import TypeVar
 
@@ -53,13 +53,27 @@ def frozen_rng(*path: PathPart) -> np.random.RandomState:
 
 
 def wide_rng(*path: PathPart) -> np.random.RandomState:
-    """Return a legacy generator like :func:`frozen_rng` from 256 bits.
+    """Return a legacy generator like :func:`frozen_rng`, from 256 bits.
 
     For uses with thousands of streams: of 10,000 streams of 32 bits, two are equal with a
     probability of 1 %.
     """
-    words = np.frombuffer(_hash_path(path), dtype=">u4").astype(np.uint32)
-    return np.random.RandomState(words)
+    return np.random.RandomState(_words(path))
+
+
+def wide_rngs(count: int, *path: PathPart) -> Iterator[np.random.RandomState]:
+    """Yield the generators ``wide_rng(*path, 0)`` to ``wide_rng(*path, count - 1)``.
+
+    It is one object, seeded anew (20 times as fast as a new one): each is valid until the next.
+    """
+    generator = np.random.RandomState(0)
+    for number in range(count):
+        generator.seed(_words((*path, number)))
+        yield generator
+
+
+def _words(path: tuple[PathPart, ...]) -> np.ndarray:
+    return np.frombuffer(_hash_path(path), dtype=">u4").astype(np.uint32)
 
 
 def rng_for(*path: PathPart) -> np.random.Generator:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
+
+import numpy as np
 
 from fedenv.errors import ConfigError, unknown_name
 from fedenv.fingerprint import digest_lines
@@ -25,27 +29,44 @@ class TaskPool:
     """An ordered set of tasks.
 
     Raises:
-        ConfigError: Two tasks share an id.
+        ConfigError: Two tasks share an id; the message names one.
     """
 
     tasks: tuple[Task, ...]
 
     def __post_init__(self) -> None:
         if len({task.id for task in self.tasks}) != len(self.tasks):
-            raise ConfigError("the tasks of a pool must have different ids")
+            often, times = Counter(task.id for task in self.tasks).most_common(1)[0]
+            raise ConfigError(
+                f"the tasks of a pool must have different ids; {often!r} is there {times} times"
+            )
 
     def __len__(self) -> int:
         return len(self.tasks)
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Task ids in pool order."""
         return tuple(task.id for task in self.tasks)
 
-    @property
+    @cached_property
     def categories(self) -> tuple[str, ...]:
-        """Category of each task, in pool order."""
-        return tuple(task.category for task in self.tasks)
+        """The different categories, sorted."""
+        return tuple(sorted({task.category for task in self.tasks}))
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Each task's index in ``categories``, in pool order: int64 of shape (n,), read-only."""
+        index = {category: code for code, category in enumerate(self.categories)}
+        found = (index[task.category] for task in self.tasks)
+        codes = np.fromiter(found, dtype=np.int64, count=len(self.tasks))
+        codes.setflags(write=False)
+        return codes
+
+    @property
+    def category_sizes(self) -> np.ndarray:
+        """Number of tasks in each category: int64 of shape (C,)."""
+        return np.bincount(self.codes, minlength=len(self.categories))
 
     @property
     def digest(self) -> str:

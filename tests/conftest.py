@@ -107,3 +107,26 @@ def tiny_folder(tmp_path_factory) -> str:
         },
     }
     return write_folder(tmp_path_factory.mktemp("tiny"), products, instructions)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory) -> str:
+    """Twenty spades in four colours: 80 goals, 40 of them for training."""
+    products, instructions = [], {}
+    for i in range(20):
+        asin = f"B0000001{i:02d}"
+        options = colors("red", "blue", "green", "white")
+        products.append(
+            product(
+                asin,
+                name=f"Steel spade number {i}",
+                category=("garden", "beauty")[i % 2],
+                customization_options=options,
+            )
+        )
+        instructions[asin] = {
+            "attributes": ["heavy duty"],
+            "instruction": f"Find me heavy duty spades number {i}",
+            "instruction_attributes": ["heavy duty"],
+        }
+    return write_folder(tmp_path_factory.mktemp("shelf"), products, instructions)

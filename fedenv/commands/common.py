@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import gymnasium
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from fedenv.errors import ConfigError, unknown_name
+from fedenv.errors import ConfigError, DataError, unknown_name
 from fedenv.family import COMMON_ARGUMENTS
 from fedenv.federation import KERNELS
 from fedenv.registration import find_environment
@@ -167,6 +170,32 @@ def parse_clients(text: str | None, num_clients: int) -> tuple[int, ...]:
     if not clients:
         raise ConfigError(f"no clients in {text!r}")
     return tuple(clients)
+
+
+@contextmanager
+def progress_bar(noun: str) -> Iterator[Callable[[int, int], None]]:
+    """Show progress on a terminal; give what is to be called with (done, all).
+
+    Args:
+        noun: What is counted, plural.
+    """
+    columns = (TextColumn(noun), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = make_console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results.
+
+    Raises:
+        DataError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be used ({error.strerror or error})") from error
 
 
 def make_console(stderr: bool = False) -> Console:

@@ -13,6 +13,7 @@ from rich.table import Table
 from fedenv.commands.common import (
     data_option,
     make_console,
+    make_folder,
     num_clients_option,
     parse_clients,
     printable,
@@ -84,10 +85,7 @@ def disagreement(
     source = _source(queries, queries_file, trajectories)
     chosen = None if clients is None else parse_clients(clients, num_clients)
     content = disagreement_report(federation, source, chosen)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be used ({error.strerror or error})") from error
+    make_folder(out)
     write_json(out / REPORT, content)
     written = [REPORT]
     show_report(make_console(), content)

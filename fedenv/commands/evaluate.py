@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from fedenv.category_figure import ALL, published_by_category, save_category_figure
@@ -17,6 +16,7 @@ from fedenv.commands.common import (
     make_console,
     num_clients_option,
     parse_clients,
+    progress_bar,
     settings_option,
 )
 from fedenv.evaluate import EvaluationConfig
@@ -74,17 +74,8 @@ def evaluate(
         data=data,
         settings=settings,
     )
-    columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = make_console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        results = run(
-            config,
-            out,
-            workers=workers,
-            overwrite=overwrite,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress_bar("episodes") as progress:
+        results = run(config, out, workers=workers, overwrite=overwrite, progress=progress)
     show_results(make_console(), results)
     written = [RESULTS, EPISODES]
     try:

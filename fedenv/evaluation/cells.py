@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 from fedenv.agents import agent_factory
-from fedenv.errors import FedEnvError
 from fedenv.evaluation.config import SPLIT, EvaluationConfig
+from fedenv.parallel import run_parallel
 from fedenv.recording import Recorder
 from fedenv.registration import find_environment
 from fedenv.seeding import bits_for, frozen_rng, rng_for
@@ -111,35 +107,11 @@ def run_jobs(
         workers: Number of processes.
     """
     if workers == 1 or len(jobs) < 2:
-        for job in jobs:
+        for job in jobs:  # a record is yielded as soon as it is there
             yield from run_cells(config, job)
         return
-    executor = ProcessPoolExecutor(
-        min(workers, len(jobs)), multiprocessing.get_context("spawn"), _leave_with_parent
-    )
-    try:
-        # No list of futures is kept: what was yielded can be freed.
-        for future in as_completed([executor.submit(_run_job, config, job) for job in jobs]):
-            yield from future.result()
-    except BrokenProcessPool as error:
-        raise FedEnvError(
-            "a worker process was killed (out of memory?); start again to run what is missing"
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
+    yield from chain.from_iterable(run_parallel(partial(_run_job, config), jobs, workers))
 
 
 def _run_job(config: EvaluationConfig, job: Job) -> list[EpisodeRecord]:
     return list(run_cells(config, job))
-
-
-def _leave_with_parent() -> None:
-    """End this worker when the parent is gone; a killed parent would leave it waiting for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch(sentinel: int) -> None:
-        multiprocessing.connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

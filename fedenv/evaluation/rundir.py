@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,19 @@ def write_json(path: Path, value: Any) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def open_run(folder: Path, description: Mapping[str, Any], overwrite: bool = False) -> None:
+def open_run(
+    folder: Path,
+    description: Mapping[str, Any],
+    overwrite: bool = False,
+    files: Sequence[str] = (EPISODES, RESULTS, CLIENTS_FIGURE, CATEGORIES_FIGURE),
+) -> None:
     """Claim a folder for a run, or find it claimed by the same run.
 
     Args:
         folder: The folder, made if needed.
         description: What the run depends on, JSON only.
         overwrite: Remove what another run left there.
+        files: Names of the files that a run makes there, first the one that grows.
 
     Raises:
         ConfigError: The folder belongs to another run; the message shows what differs.
@@ -52,15 +58,15 @@ def open_run(folder: Path, description: Mapping[str, Any], overwrite: bool = Fal
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
-            for name in (RUN, EPISODES, RESULTS, CLIENTS_FIGURE, CATEGORIES_FIGURE):
+            for name in (RUN, *files):
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be used ({error.strerror or error})") from error
     path = folder / RUN
     if not path.exists():
-        if (folder / EPISODES).exists():
+        if (folder / files[0]).exists():
             raise ConfigError(
-                f"{folder}: holds {EPISODES} but no {RUN}; use another --out, or --overwrite"
+                f"{folder}: holds {files[0]} but no {RUN}; use another --out, or --overwrite"
             )
         write_json(path, wanted)
         return

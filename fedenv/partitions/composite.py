@@ -18,6 +18,7 @@ import numpy as np
 from fedenv import seeding
 from fedenv.errors import ConfigError
 from fedenv.partitions.assignment import Assignment
+from fedenv.partitions.cells import Cells
 from fedenv.partitions.coverage import (
     BOUNDS,
     MAX_CONCENTRATION,
@@ -25,14 +26,13 @@ from fedenv.partitions.coverage import (
     pool_sizes,
 )
 from fedenv.partitions.coverage import KNOBS as COVERAGE_KNOBS
-from fedenv.partitions.draws import log_dirichlet, multinomial_with_room, sample_cells
+from fedenv.partitions.draws import log_dirichlet, multinomial_with_room
 from fedenv.partitions.hardness import ETA, LABELS
 from fedenv.partitions.knobs import Knob, ascending, between, check_knobs, check_request, flag
 from fedenv.partitions.labels import Labels
 from fedenv.partitions.measures import with_measures
 from fedenv.partitions.preference import KNOBS as PREFERENCE_KNOBS
 from fedenv.partitions.quota import spread_shares
-from fedenv.partitions.strata import Cells, category_codes
 from fedenv.partitions.theory import omega_for, reachable_box, xi_for
 from fedenv.tasks import TaskPool
 
@@ -142,36 +142,37 @@ def composite(
     given = dict(zip((*TARGETS, *DIALS), (*targets, *dials), strict=True))
     rest = {"bounds": bounds, "rho": rho, "eta": eta, "strict": strict}
     check_knobs("composite", KNOBS, {**given, **rest})
+    chosen = [name for name, value in given.items() if value is not None]
+    if chosen not in (list(TARGETS), list(DIALS)):
+        raise ConfigError(
+            f"partition 'composite' takes either the three targets {', '.join(TARGETS)} or the "
+            f"three knobs {', '.join(DIALS)}; got {', '.join(chosen) or 'none of them'}"
+        )
     check_bounds("composite", bounds, len(pool))
     success = labels.of(pool) >= eta
     success_share = float(success.mean())
-    if not rho[0] < success_share < rho[1] <= 1.0:
+    if not 0.0 <= rho[0] < success_share < rho[1] <= 1.0:
         raise ConfigError(
             f"partition 'composite': rho={list(rho)} must be in [0, 1] and hold the pool's share "
             f"of successes, {success_share:g} (rate >= eta={eta:g}), strictly inside"
         )
-    names, codes = category_codes(pool)
-    mean = np.bincount(codes, minlength=len(names)) / len(pool)
-    if all(target is not None for target in targets) and not any(map(_given, dials)):
-        wanted = [float(target) for target in targets if target is not None]
-        turned = dials_for(wanted, mean, bounds, rho, success_share)
-    elif all(map(_given, dials)) and not any(map(_given, targets)):
-        turned = Dials(*(float(dial) for dial in dials if dial is not None))
-    else:
-        set_ones = [name for name, value in given.items() if value is not None]
-        raise ConfigError(
-            f"partition 'composite' takes either the three targets {', '.join(TARGETS)} or the "
-            f"three knobs {', '.join(DIALS)}; got {', '.join(set_ones) or 'none of them'}"
-        )
+    mean = pool.category_sizes / len(pool)
+    numbers = [float(value) for value in given.values() if value is not None]
+    turned = (
+        Dials(*numbers)
+        if chosen == list(DIALS)
+        else dials_for(numbers, mean, bounds, rho, success_share)
+    )
     sizes = pool_sizes(num_clients, seed, turned.xi, bounds)
     quotas = _success_quotas(num_clients, seed, turned.xi_hard, rho, success_share, sizes)
-    cells = Cells.of(codes + len(names) * success, 2 * len(names))
+    cells = Cells.of(pool.codes + len(mean) * success, 2 * len(mean))
     members, shortfall = [], np.zeros(num_clients, dtype=np.int64)
-    for client, (size, solved) in enumerate(zip(sizes.tolist(), quotas.tolist(), strict=True)):
-        rng = seeding.wide_rng("partition", "composite", seed, client)
+    rngs = seeding.wide_rngs(num_clients, "partition", "composite", seed)
+    for client, rng in enumerate(rngs):
         log_shares = log_dirichlet(rng, mean, turned.omega)
+        solved, size = int(quotas[client]), int(sizes[client])
         counts, shortfall[client] = _fill(rng, log_shares, cells.sizes, size - solved, solved)
-        members.append(cells.order[sample_cells(rng, cells.sizes, counts)])
+        members.append(cells.draw(rng, counts))
     if strict and shortfall.any():
         worst = int(shortfall.argmax())
         raise ConfigError(
@@ -182,10 +183,6 @@ def composite(
         )
     assignment = Assignment.of(pool, members, shortfall)
     return with_measures(assignment, success)
-
-
-def _given(value: float | None) -> bool:
-    return value is not None
 
 
 def _success_quotas(

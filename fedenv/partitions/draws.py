@@ -1,4 +1,4 @@
-"""Frozen draws that partitions share: safe Dirichlet, multinomial with room, sampling.
+"""Frozen draws that partitions share: gamma variates, a safe Dirichlet, a multinomial with room.
 
 Draws come from ``RandomState`` streams. Gamma variates go through the platform's ``log`` and
 ``exp``; their last bits only ever meet a threshold, so that a difference of one bit between two
@@ -73,33 +73,3 @@ def multinomial_with_room(
         missing = int(above.sum())
         moved += missing
     return counts, moved
-
-
-def sample_cells(rng: np.random.RandomState, sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Draw without replacement inside each of several cells that lie one behind the other.
-
-    Args:
-        rng: A frozen stream.
-        sizes: Number of items per cell: int64 of shape (C,).
-        counts: How many to draw from each, at most its size: int64 of shape (C,).
-
-    Returns:
-        Indices into the concatenated cells, in no particular order: int64 of shape (sum(counts),).
-    """
-    starts = np.cumsum(sizes) - sizes
-    dense = 2 * counts > sizes
-    drawn = [
-        starts[cell] + rng.permutation(int(sizes[cell]))[: counts[cell]]
-        for cell in np.flatnonzero(dense)
-    ]
-    # Elsewhere draw with replacement, keep the first of equal draws, and draw the others again.
-    cells = np.repeat(np.arange(len(sizes)), np.where(dense, 0, counts))
-    kept = np.empty(0, dtype=np.int64)
-    while len(cells):
-        tried = starts[cells] + (rng.random_sample(len(cells)) * sizes[cells]).astype(np.int64)
-        both, first = np.unique(np.concatenate([kept, tried]), return_index=True)
-        again = np.ones(len(kept) + len(tried), dtype=bool)
-        again[first] = False
-        cells = cells[again[len(kept) :]]
-        kept = both
-    return np.concatenate([*drawn, kept])

@@ -16,8 +16,8 @@ import numpy as np
 from fedenv import seeding
 from fedenv.errors import ConfigError
 from fedenv.partitions.assignment import Assignment
+from fedenv.partitions.cells import Cells
 from fedenv.partitions.coverage import MAX_CONCENTRATION
-from fedenv.partitions.draws import sample_cells
 from fedenv.partitions.knobs import (
     Knob,
     ascending,
@@ -97,32 +97,28 @@ def hardness(
     success = labels.of(pool) >= eta
     solved, failed = np.flatnonzero(success), np.flatnonzero(~success)
     low, high = kappa or (0, size)
+    _check_strata(success, eta, num_clients, size, (low, high))
     total = total_successes(num_clients, size, len(solved), len(pool))
-    _check_strata(len(solved), len(failed), size, (low, high), num_clients, total, eta)
     rng = seeding.wide_rng("partition", "hardness", seed, "successes")
     quotas = beta_quota(rng, num_clients, total, low, high, xi)
     rng = seeding.wide_rng("partition", "hardness", seed, "placement")
     held = np.split(solved[place(rng, quotas, len(solved))], np.cumsum(quotas)[:-1])
-    room = np.array([len(failed)])
+    failures = Cells(failed, np.array([len(failed)]))
     members = []
-    for client, easy in enumerate(held):
-        rng = seeding.wide_rng("partition", "hardness", seed, "failures", client)
-        hard = failed[sample_cells(rng, room, np.array([size - len(easy)]))]
+    rngs = seeding.wide_rngs(num_clients, "partition", "hardness", seed, "failures")
+    for rng, easy in zip(rngs, held, strict=True):
+        hard = failures.draw(rng, np.array([size - len(easy)]))
         members.append(np.concatenate([easy, hard]))
     return with_measures(Assignment.of(pool, members), success)
 
 
 def _check_strata(
-    solved: int,
-    failed: int,
-    size: int,
-    kappa: tuple[int, int],
-    num_clients: int,
-    total: int,
-    eta: float,
+    success: np.ndarray, eta: float, num_clients: int, size: int, kappa: tuple[int, int]
 ) -> None:
     """Check that clients of such success counts exist."""
     low, high = kappa
+    solved = int(success.sum())
+    failed = len(success) - solved
     pool = f"the pool has {solved} successes (rate >= eta={eta:g}) and {failed} failures"
     if size > solved + failed:
         raise ConfigError(
@@ -142,13 +138,14 @@ def _check_strata(
             f"partition 'hardness': {pool}, so a client of {size} tasks can hold {least} to "
             f"{most} successes, not {low} to {high}; pass kappa=[{least}, {most}] or less"
         )
-    if low < high and not num_clients * low < total < num_clients * high:
-        raise ConfigError(
-            f"partition 'hardness': kappa={list(kappa)}: the mean number of successes, "
-            f"{total / num_clients:g} (L times the pool's share), must lie between; {pool}"
-        )
+    total = total_successes(num_clients, size, solved, len(success))
     if low == high and total != num_clients * low:
         raise ConfigError(
             f"partition 'hardness': kappa={list(kappa)}: all clients would hold {low} successes, "
             f"the mean must be {total / num_clients:g} (L times the pool's share); {pool}"
+        )
+    if low < high and not num_clients * low < total < num_clients * high:
+        raise ConfigError(
+            f"partition 'hardness': kappa={list(kappa)}: the mean number of successes, "
+            f"{total / num_clients:g} (L times the pool's share), must lie between; {pool}"
         )

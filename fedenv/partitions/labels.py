@@ -5,14 +5,16 @@ here. Rates, not single outcomes: a policy that acts at random solves a task in 
 A labels file is JSON (``.gz`` is read, too)::
 
     {"format": "fedenv-labels/1",
-     "provenance": {"policy": "keyword", "env_id": "FedWebShop-v0", "env_digest": "…",
-                    "data_digest": "…", "episodes": 8, "seed": 42},
+     "provenance": {"policy": "keyword, epsilon 0.25", "env_id": "FedWebShop-v0",
+                    "env_digest": "…", "data_digest": "…", "episodes": 8, "seed": 42,
+                    "fedenv_version": "…"},
      "rates": {"webshop-000…": 0.625, …}}
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -26,6 +28,7 @@ from fedenv import data
 from fedenv.errors import ConfigError, DataError
 from fedenv.fingerprint import digest
 from fedenv.tasks import TaskPool
+from fedenv.version import __version__
 
 FORMAT = "fedenv-labels/1"
 SHOWN_IDS = 5
@@ -38,10 +41,11 @@ class Provenance:
     Attributes:
         policy: Name of the policy, with whatever tells it from others of that name.
         env_id: Environment id.
-        env_digest: Digest of the kernel that the episodes ran in.
+        env_digest: Fingerprint of the environment that the episodes ran in.
         data_digest: Digest of the data.
         episodes: Episodes per task (K), at least 1.
         seed: Names every draw of the measurement.
+        fedenv_version: Version that measured; no part of the digest of the labels.
     """
 
     policy: str
@@ -50,6 +54,7 @@ class Provenance:
     data_digest: str
     episodes: int
     seed: int
+    fedenv_version: str = __version__
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -118,11 +123,13 @@ class Labels:
 
     @cached_property
     def digest(self) -> str:
-        """Name of these labels: rates and provenance."""
-        return digest(self.to_json())
+        """Name of these labels: rates and provenance, not which version of fedenv measured."""
+        content = self.to_json()
+        del content["provenance"]["fedenv_version"]
+        return digest(content)
 
     def save(self, path: Path) -> None:
-        """Write a labels file, compressed where the name ends in ``.gz``.
+        """Write a labels file at once, compressed where the name ends in ``.gz``.
 
         Raises:
             DataError: The file cannot be written.
@@ -131,9 +138,11 @@ class Labels:
         if path.suffix == ".gz":
             data.write_gzip(path, content)
             return
+        draft = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            draft.write_bytes(content)
+            os.replace(draft, path)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error})") from error
 

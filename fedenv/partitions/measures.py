@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedenv.partitions.assignment import Assignment
-from fedenv.partitions.strata import category_codes
 from fedenv.tasks import TaskPool
 
 
@@ -58,10 +57,9 @@ def measure(assignment: Assignment, success: np.ndarray | None = None) -> Profil
         assignment: Tasks of every client; no client may be empty.
         success: Whether each task of the pool counts as a success: bool of shape (n,).
     """
-    names, codes = category_codes(assignment.pool)
+    names, codes = assignment.pool.categories, assignment.pool.codes
     sizes, owners = assignment.sizes, assignment.owners
-    # Only pairs of client and category that occur: N x C may be too large a table.
-    pairs, counts = np.unique(owners * len(names) + codes[assignment.positions], return_counts=True)
+    pairs, counts = _count(owners * len(names) + codes[assignment.positions])
     shares = counts / sizes[pairs // len(names)]
     mean = np.bincount(pairs % len(names), weights=shares, minlength=len(names)) / len(sizes)
     # |p_i - p|^2 summed over i, with |p|^2 for each pair that does not occur.
@@ -80,6 +78,16 @@ def measure(assignment: Assignment, success: np.ndarray | None = None) -> Profil
         union=int(np.count_nonzero(holders)),
         overlap=float((holders * (holders - 1) // 2).sum() / max(1, num_pairs)),
     )
+
+
+def _count(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different keys in ascending order, and how often each occurs."""
+    if keys.max() > 4 * len(keys):  # a table of all keys would be large and almost empty
+        found, counts = np.unique(keys, return_counts=True)
+        return found, counts
+    table = np.bincount(keys)
+    found = np.flatnonzero(table)
+    return found, table[found]
 
 
 def success_counts(assignment: Assignment, success: np.ndarray) -> np.ndarray:
@@ -126,9 +134,8 @@ def independence(pool: TaskPool, success: np.ndarray) -> Independence:
         pool: Training tasks, at least one.
         success: Whether each counts as a success: bool of shape (n,).
     """
-    names, codes = category_codes(pool)
-    solved = np.bincount(codes[success], minlength=len(names))
-    sizes = np.bincount(codes, minlength=len(names))
+    names, sizes = pool.categories, pool.category_sizes
+    solved = np.bincount(pool.codes[success], minlength=len(names))
     shares = solved / sizes
     overall = float(success.mean())
     chi2, degrees, p_value = 0.0, 0, 1.0

@@ -16,14 +16,16 @@ by stub.
 
 from __future__ import annotations
 
+import bisect
 import heapq
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 
 MAX_REJECTIONS = 64
-"""So many stubs of clients that hold the item are passed over before the others are listed."""
+"""After so many stubs of clients that hold the item already, one is drawn from the others alone."""
 
 
 def place(rng: np.random.RandomState, sizes: np.ndarray, num_items: int) -> np.ndarray:
@@ -75,13 +77,8 @@ def _settle(
         block = heapq.heappop(waiting)
         seen: set[int] = set()
         for here in range(edges[block], edges[block + 1]):
-            rejections = 0
             while holders[here] in seen:
                 there = here + 1 + int(next(uniforms) * (total - here - 1))
-                rejections += 1
-                if rejections > MAX_REJECTIONS:
-                    legal = np.flatnonzero(~np.isin(stubs[here:], list(seen)))
-                    there = here + int(legal[int(next(uniforms) * len(legal))])
                 holders[here], holders[there] = holders[there], holders[here]
                 if there < len(blocks) and blocks[there] > block:
                     heapq.heappush(waiting, blocks[there])
@@ -98,6 +95,7 @@ def _draw_rest(urn: list[int], quotas: list[int], uniforms: Iterator[float]) -> 
     due: dict[int, list[int]] = defaultdict(list)
     for client, left in capacity.items():
         due[num_items - left].append(client)
+    owed: dict[int, int] = defaultdict(int)  # stubs in the urn of clients drawn without one
     forced: dict[int, None] = {}
     drawn: list[int] = []
     for item, quota in enumerate(quotas):
@@ -107,19 +105,32 @@ def _draw_rest(urn: list[int], quotas: list[int], uniforms: Iterator[float]) -> 
         chosen = dict(forced)
         rejections = 0
         while len(chosen) < quota:
-            place = int(next(uniforms) * len(urn))
             if rejections > MAX_REJECTIONS:
-                legal = [i for i, client in enumerate(urn) if client not in chosen]
-                place = legal[int(next(uniforms) * len(legal))]
-            client = urn[place]
-            if client in chosen and client not in forced:
-                rejections += 1
-                continue
-            urn[place] = urn[-1]
-            urn.pop()
-            if client not in forced:  # the stubs of a forced client count no more
-                chosen[client] = None
-                capacity[client] -= 1
-                due[num_items - capacity[client]].append(client)
+                client = _weighted(capacity, chosen, next(uniforms))
+                owed[client] += 1
+            else:
+                place = int(next(uniforms) * len(urn))
+                client = urn[place]
+                if client in chosen and client not in forced:
+                    rejections += 1
+                    continue
+                urn[place] = urn[-1]
+                urn.pop()
+                if client in forced:  # its stubs count no more
+                    continue
+                spent = owed[client]
+                if spent and next(uniforms) * (capacity[client] + spent) < spent:
+                    owed[client] -= 1
+                    continue
+            chosen[client] = None
+            capacity[client] -= 1
+            due[num_items - capacity[client]].append(client)
         drawn.extend(chosen)
     return drawn
+
+
+def _weighted(capacity: Mapping[int, int], chosen: Container[int], uniform: float) -> int:
+    """Return a client that is not chosen, drawn in proportion to its capacity."""
+    able = [client for client, left in capacity.items() if left and client not in chosen]
+    steps = list(itertools.accumulate(capacity[client] for client in able))
+    return able[bisect.bisect_right(steps, int(uniform * steps[-1]))]

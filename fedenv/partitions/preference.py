@@ -15,10 +15,10 @@ import numpy as np
 from fedenv import seeding
 from fedenv.errors import ConfigError
 from fedenv.partitions.assignment import Assignment
-from fedenv.partitions.draws import log_dirichlet, multinomial_with_room, sample_cells
+from fedenv.partitions.cells import Cells
+from fedenv.partitions.draws import log_dirichlet, multinomial_with_room
 from fedenv.partitions.knobs import Knob, between, check_knobs, check_request, count
 from fedenv.partitions.measures import with_measures
-from fedenv.partitions.strata import Cells, category_codes
 from fedenv.tasks import TaskPool
 
 KNOBS: Mapping[str, Knob] = {
@@ -53,13 +53,11 @@ def preference(
             f"partition 'preference': every client holds tasks_per_client={tasks_per_client} "
             f"different tasks, the pool has {len(pool)}; pass a number in 1..{len(pool)}"
         )
-    names, codes = category_codes(pool)
-    cells = Cells.of(codes, len(names))
+    cells = Cells.of(pool.codes, len(pool.categories))
     mean = cells.sizes / len(pool)
     members: list[np.ndarray] = []
-    for client in range(num_clients):
-        rng = seeding.wide_rng("partition", "preference", seed, client)
+    for rng in seeding.wide_rngs(num_clients, "partition", "preference", seed):
         log_shares = log_dirichlet(rng, mean, omega)
         counts, _ = multinomial_with_room(rng, tasks_per_client, log_shares, cells.sizes)
-        members.append(cells.order[sample_cells(rng, cells.sizes, counts)])
+        members.append(cells.draw(rng, counts))
     return with_measures(Assignment.of(pool, members))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -21,10 +20,8 @@ def diversity(shares: np.ndarray) -> float:
     return float(1.0 - (shares**2).sum())
 
 
-def preference(omega: float, spread: float, sizes: np.ndarray) -> float:
-    """Return the expected Delta2_pref of a preference or composite partition.
-
-    ``(1 - 1/N) * [omega * s + (1 - omega) * s * mean(1 / n_i)]``.
+def client_variance(omega: float, spread: float, sizes: np.ndarray) -> float:
+    """Return E|p_i - p0|^2, mean over clients: ``omega * s + (1 - omega) * s * mean(1 / n_i)``.
 
     Args:
         omega: Knob in (0, 1).
@@ -32,7 +29,21 @@ def preference(omega: float, spread: float, sizes: np.ndarray) -> float:
         sizes: Number of tasks of each client: shape (N,).
     """
     one_sample = float((1.0 / sizes).mean())
-    return (1.0 - 1.0 / len(sizes)) * spread * (omega + (1.0 - omega) * one_sample)
+    return spread * (omega + (1.0 - omega) * one_sample)
+
+
+def preference(omega: float, spread: float, sizes: np.ndarray) -> float:
+    """Return the expected Delta2_pref of a preference or composite partition.
+
+    :func:`client_variance` times ``1 - 1/N``: the mean over clients takes the rest. Holds while no
+    category has fewer tasks than a client may want of it.
+
+    Args:
+        omega: Knob in (0, 1).
+        spread: s = 1 - |p0|^2 (:func:`diversity`).
+        sizes: Number of tasks of each client: shape (N,).
+    """
+    return (1.0 - 1.0 / len(sizes)) * client_variance(omega, spread, sizes)
 
 
 def capacity(low: float, mean: float, high: float) -> float:
@@ -47,7 +58,7 @@ def share_variance(mean: float, xi: float, num_clients: int) -> float:
     """Return the expected variance of :func:`fedenv.partitions.quota.spread_shares`.
 
     ``mu (1 - mu) / (xi + 1)``, the variance of the Beta law, and the term of order 1/N of moving
-    all logits until the mean is mu. What is left out is below 0.2 % for N * xi >= 10.
+    all logits until the mean is mu. What is left out is below 0.3 % for N * xi >= 10.
 
     Args:
         mean: mu in [0, 1].
@@ -184,8 +195,8 @@ class Band:
     half_width: float
 
     def holds(self, value: float) -> bool:
-        """Return whether a value lies inside."""
-        return abs(value - self.expected) <= self.half_width
+        """Return whether a value lies inside, up to rounding of floats."""
+        return abs(value - self.expected) <= self.half_width + 1e-12
 
     @property
     def low(self) -> float:
@@ -203,16 +214,19 @@ def confidence_band(
 ) -> Band:
     """Return the band that holds the mean of independent runs with a given probability.
 
-    Normal approximation. For several comparisons the level is that of *all* of them holding at
-    once (Sidak): with 27 cells at 95 % each, one would fail in three of four correct programs.
+    Student's t, as the deviation is that of the runs themselves. For several comparisons the
+    level is that of *all* of them holding at once (Sidak): with 27 cells at 95 % each, at least one
+    would fail in three of four correct programs.
 
     Args:
         expected: Expected value of one run.
-        deviation: Standard deviation of one run.
-        runs: Number of runs, at least 1.
+        deviation: Standard deviation of one run, estimated from the runs.
+        runs: Number of runs, at least 2.
         level: Probability in (0, 1).
         comparisons: Number of bands that must hold together.
     """
+    from scipy.stats import t
+
     each = level ** (1.0 / comparisons)
-    quantile = NormalDist().inv_cdf((1.0 + each) / 2.0)
+    quantile = float(t.ppf((1.0 + each) / 2.0, runs - 1))
     return Band(expected, quantile * deviation / math.sqrt(runs))

@@ -53,19 +53,22 @@ class KeywordAgent:
     """Opens results in order until one shows all named options within the price, then buys.
 
     Where the steps run out first it buys the best it has seen so far: the open product if nothing
-    better was seen, as there is no step left to go back.
+    better was seen, as there is no step left to go back. Where it did not mean to go (another hand
+    may have clicked), it searches again.
     """
 
     def __init__(self, env: gymnasium.Env[str, str], rng: np.random.Generator) -> None:
         self._limit = _step_limit(env)
         self._plan: deque[str] = deque()
         self._request = Request("", (), None)
-        self._opened: set[str] = set()
+        self._open = ""
+        self._refused: set[str] = set()
 
     def reset(self, observation: str, info: Mapping[str, Any]) -> None:
         """Read the instruction."""
         self._request = read_request(observation)
-        self._opened = set()
+        self._open = ""
+        self._refused = set()
         self._plan = deque([f"search[{self._request.query}]"])
 
     def act(self, observation: str, info: Mapping[str, Any]) -> str:
@@ -75,10 +78,10 @@ class KeywordAgent:
         if BUY in info["admissible_actions"]:
             return self._judge(observation, info)
         if click(NEXT_PAGE) not in info["admissible_actions"]:
-            return click(BACK_TO_SEARCH)
+            return f"search[{self._request.query}]"
         for link in result_links(info):
-            if link not in self._opened:
-                self._opened.add(link)
+            if link not in self._refused:
+                self._open = link
                 return click(link)
         return click(NEXT_PAGE)
 
@@ -93,6 +96,7 @@ class KeywordAgent:
             self._plan.extend(map(click, wanted))
             self._plan.append(BUY)
             return self._plan.popleft()
+        self._refused.add(self._open)
         return click(PREVIOUS)
 
 

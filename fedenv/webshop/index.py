@@ -25,6 +25,7 @@ import numpy as np
 
 from fedenv.errors import ConfigError, unknown_name
 from fedenv.webshop.analysis import english_tokens
+from fedenv.webshop.lengths import length_codes
 
 TOKENIZERS = ("word", "whitespace", "english")
 """Legal names of tokenizers."""
@@ -128,6 +129,13 @@ class Postings:
         order = first_seen(self.kept_terms(None), len(self.vocabulary))
         order.setflags(write=False)
         return order
+
+    @cached_property
+    def length_codes(self) -> np.ndarray:
+        """Lucene's code of each document's length, uint8, shape (D,)."""
+        codes = length_codes(self.doc_lengths)
+        codes.setflags(write=False)
+        return codes
 
     def kept_terms(self, mask: np.ndarray | None) -> Iterator[np.ndarray]:
         """Yield ``doc_terms`` of the documents in a boolean mask, block by block in order."""

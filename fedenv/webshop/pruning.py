@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SLACK = 1e-9
-"""Relative widening of bounds; sums of a query's weights are exact to about 1e-13."""
+SLACK = 1e-6
+"""Relative widening of bounds. Sums of a query's weights are exact to about 1e-13; rounded to
+float32, as Lucene's are, two of them that are equal differ by less than 1.2e-7."""
 
 LONG_SHARE = 64
 """A list with more than one of so many documents is long: worth a look at whether to read it."""
@@ -76,7 +77,10 @@ class TermList:
 
 
 def pruned_top(
-    lists: Sequence[TermList], n: int, num_documents: int
+    lists: Sequence[TermList],
+    n: int,
+    num_documents: int,
+    precision: type[np.floating] = np.float64,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the n best documents and their scores, equal scores by ascending document.
 
@@ -84,6 +88,7 @@ def pruned_top(
         lists: One per query word, in order; the same object where a word comes again.
         n: Largest number of results, at least 1.
         num_documents: Number of documents.
+        precision: What a document's score, the sum of its weights, is rounded to.
     """
     repeats = Counter(map(id, lists))
     by_length = sorted({id(one): one for one in lists}.values(), key=lambda one: len(one.docs))
@@ -106,6 +111,7 @@ def pruned_top(
     scores = np.zeros(len(documents))
     for one in lists:
         scores += one.look_up(documents)
+    scores = scores.astype(precision).astype(np.float64, copy=False)
     order = (-scores).argsort(kind="stable")[:n]
     return documents[order].astype(np.int64), scores[order]
 

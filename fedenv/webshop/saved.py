@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
@@ -17,23 +17,18 @@ import numpy as np
 
 from fedenv.tasks import Task
 from fedenv.webshop.arrays import Blob, TextList, load_array
-from fedenv.webshop.blocks import Memory, invert_blocks
 from fedenv.webshop.catalog import Catalog, HumanInstruction, Product
+from fedenv.webshop.fieldfiles import READY, open_fields
 from fedenv.webshop.files import DataFiles
 from fedenv.webshop.goals import GOAL_KINDS, TASK_PREFIX, Goal, product_goals
-from fedenv.webshop.index import FieldIndex, Postings
-from fedenv.webshop.pipeline import FIELDS
+from fedenv.webshop.index import FieldIndex
 from fedenv.webshop.saving import (
     ATTRIBUTES,
     FEATURES,
     FORMAT,
     OPTIONS,
-    TOKENIZER,
     file_states,
     index_folder,
-    load_blank,
-    load_tokens,
-    reference_blocks,
 )
 
 RECENT = 4096
@@ -109,20 +104,25 @@ class SavedCatalog(Catalog):
 class SavedIndex:
     """What a folder written by ``saving.save_index`` holds.
 
+    Attributes:
+        size: Size of its files in bytes.
+        catalog: The products.
+
     Args:
         folder: The folder.
         about: The content of its ``index.json``.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
-        self.tokenizer = TOKENIZER
         self._folder = folder
+        self.size = sum(about["parts"].values())
         self._records = Blob(folder, "products")
         self._categories: list[str] = about["categories"]
         self._goal_products = {k: load_array(folder / f"{k}-products.npy") for k in GOAL_KINDS}
         self._goal_starts = {k: load_array(folder / f"{k}-starts.npy") for k in GOAL_KINDS}
         self._product = lru_cache(maxsize=RECENT)(self._decode)
         self._goals_of = lru_cache(maxsize=RECENT)(self._make_goals)
+        self.field_index = lru_cache(maxsize=None)(self._open_fields)
         products = _Lazy(len(self._records), self._product)
         self._labels = TextList(folder, "labels")
         self.catalog: Catalog = SavedCatalog(
@@ -167,34 +167,12 @@ class SavedIndex:
         for number, category in zip(ids.tolist(), categories, strict=True):
             yield Task(f"{TASK_PREFIX}{number:016x}", self._categories[category])
 
-    def holds(self, tokenizer: str, fields: Iterable[str]) -> bool:
-        """Tell whether ``field_index`` has these fields, tokenised this way."""
-        return tokenizer == self.tokenizer and set(fields) <= set(FIELDS)
+    def holds(self, tokenizer: str) -> bool:
+        """Tell whether ``field_index`` knows a tokenizer."""
+        return tokenizer in READY
 
-    @cached_property
-    def field_index(self) -> FieldIndex:
-        """Tokens of every field and the postings of all fields; other choices are merged."""
-        vocabulary = TextList(self._folder, "vocabulary")
-        names = ("doc_indptr", "doc_terms", "indptr", "docs", "freqs", "doc_lengths")
-        postings = Postings(vocabulary, *(load_array(self._folder / f"{n}.npy") for n in names))
-        postings.__dict__["first_seen"] = load_array(self._folder / "first_seen.npy")
-        return _BlockIndex(
-            vocabulary,
-            load_tokens(self._folder),
-            load_blank(self._folder),
-            len(self._records),
-            ready={FIELDS: postings},
-        )
-
-
-class _BlockIndex(FieldIndex):
-    """Merges fields block by block, so that a choice of fields costs little more than it gives."""
-
-    __slots__ = ()
-
-    def _merge(self, fields: tuple[str, ...]) -> Postings:
-        blocks = reference_blocks(self._tokens, self._blank, self._num_documents, fields)
-        return invert_blocks(self._vocabulary, blocks, Memory())
+    def _open_fields(self, tokenizer: str) -> FieldIndex:
+        return open_fields(self._folder / tokenizer, tokenizer)
 
 
 def decode(index: int, record: bytes) -> Product:

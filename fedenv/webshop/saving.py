@@ -2,8 +2,8 @@
 
 What is written lies in ``fedenv-index<suffix>/`` beside the data files; ``saved.py`` reads it. The
 build works in a folder of its own that gets its final name last, so that an index is there
-completely or not at all. Memory is bounded by a block of documents, one dict of the vocabulary, one
-of the product codes, and the largest single record.
+completely or not at all. Memory is bounded by a block of documents, a dict per tokenizer of the
+vocabulary, one of the product codes, and the largest single record.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -25,21 +25,16 @@ from fedenv.errors import DataError
 from fedenv.family import Progress
 from fedenv.fingerprint import digest
 from fedenv.jsonstream import JsonStream
-from fedenv.webshop.arrays import ArrayWriter, BlobWriter, load_array, write_texts
-from fedenv.webshop.blocks import Folder, block_tokens, document_blocks, invert_blocks
+from fedenv.webshop.arrays import BlobWriter, write_texts
 from fedenv.webshop.catalog import Product, read_holdout, read_products
+from fedenv.webshop.fieldfiles import READY, FieldWriter
 from fedenv.webshop.files import DataFiles
 from fedenv.webshop.goals import GOAL_KINDS, TASK_PREFIX, product_goals
-from fedenv.webshop.index import Tokens, concatenate, tokenize
-from fedenv.webshop.pipeline import FIELDS, index_document
+from fedenv.webshop.pipeline import index_document
 from fedenv.webshop.records import RecordReader, Row
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the content or the layout of the files changes."""
-
-TOKENIZER = "word"
-SAME_TEXT = {"Title": "name"}
-"""Fields whose text is always that of another one; they are stored once."""
 
 _STORED = [f.name for f in fields(Product)][1:]
 FEATURES, ATTRIBUTES, OPTIONS = map(_STORED.index, ("features", "attributes", "options"))
@@ -131,18 +126,19 @@ def _build(
             for product in read_products(rows, instructions.get, human.get):
                 writer.add(product)
         hashes["products"] = stream.sha256
-    writer.finish(waiting, progress)
     shutil.rmtree(waiting)
+    writer.finish(progress)
     holdout = read_holdout(
         files, values.get("holdout"), frozenset(writer.codes), writer.uninstructed
     )
+    parts = sorted(path for path in folder.rglob("*") if path.is_file())
     about = {
         "format": FORMAT,
         "digest": digest(hashes),
         "files": states,
         "holdout": holdout,
         "categories": list(writer.categories),
-        "parts": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
+        "parts": {path.relative_to(folder).as_posix(): path.stat().st_size for path in parts},
     }
     (folder / "index.json").write_text(json.dumps(about), encoding="utf-8")
 
@@ -207,18 +203,11 @@ class _Writer(ExitStack):
         self.uninstructed: list[str] = []
         self.categories: dict[str, int] = {}
         self._folder = folder
-        self._vocabulary: dict[str, int] = {}
         self._goals = {kind: _GoalTable() for kind in GOAL_KINDS}
         self._records = self.enter_context(BlobWriter(folder, "products"))
-        own = [name for name in FIELDS if name not in SAME_TEXT]
-        self._ids = {n: self._array(f"tokens-{n}", np.int32) for n in own}
-        self._ends = {n: self._array(f"ends-{n}", np.int64) for n in own}
-        self._blank = {n: self._array(f"blank-{n}", np.bool_) for n in own}
-        for ends in self._ends.values():
-            ends.extend(np.zeros(1, dtype=np.int64))
-
-    def _array(self, name: str, dtype: type[np.generic]) -> ArrayWriter:
-        return self.enter_context(ArrayWriter(self._folder / f"{name}.npy", dtype))
+        self._fields = [
+            self.enter_context(FieldWriter(folder / tokenizer, tokenizer)) for tokenizer in READY
+        ]
 
     def add(self, product: Product) -> None:
         """Take the next product."""
@@ -226,14 +215,9 @@ class _Writer(ExitStack):
         self.codes.append(product.asin)
         if not (product.instruction or product.human):
             self.uninstructed.append(product.asin)
-        number = self._vocabulary.setdefault
-        texts = index_document(product)
-        for name, ids in self._ids.items():
-            text = " ".join(texts[name])
-            tokens = [number(t, len(self._vocabulary)) for t in tokenize(text, TOKENIZER)]
-            ids.extend(array("i", tokens))
-            self._ends[name].extend(array("q", (ids.size,)))
-            self._blank[name].extend(array("b", (not text.strip(),)))
+        document = index_document(product)
+        for writer in self._fields:
+            writer.add(document)
         for kind, has in (("synthetic", product.instruction), ("human", product.human)):
             if has:
                 self._add_goals(self._goals[kind], product, kind)
@@ -245,28 +229,16 @@ class _Writer(ExitStack):
         table.ids.extend(int(goal.task_id.removeprefix(TASK_PREFIX), 16) for goal in goals)
         table.starts.append(len(table.ids))
 
-    def finish(self, waiting: Path, progress: Progress) -> None:
+    def finish(self, progress: Progress) -> None:
         """Write what needs all products: vocabulary, codes, goals and postings."""
         folder = self._folder
         for kind, table in self._goals.items():
             for part in fields(table):
                 np.save(folder / f"{kind}-{part.name}.npy", np.array(getattr(table, part.name)))
-        write_texts(folder, "vocabulary", self._vocabulary)
         write_texts(folder, "codes", self.codes)
         write_texts(folder, "labels", (code.lower() for code in self.codes))
-        vocabulary, num_documents = self._vocabulary, len(self.codes)
-        tokens = load_tokens(folder)
-        blank = load_blank(folder)
-        blocks = reference_blocks(tokens, blank, num_documents)
-
-        def counted() -> Iterator[Tokens]:
-            for number, block in enumerate(blocks, 1):
-                yield block
-                done = min(number * len(block.indptr), num_documents)
-                progress("postings", done, num_documents)
-
-        postings = invert_blocks(vocabulary, counted(), Folder(folder, waiting))
-        np.save(folder / "first_seen.npy", postings.first_seen)
+        for writer in self._fields:
+            writer.finish(progress)
 
 
 def encode(product: Product) -> bytes:
@@ -277,33 +249,3 @@ def encode(product: Product) -> bytes:
     values[-1] = [[h.text, h.attributes, h.options] for h in product.human]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "surrogatepass")
-
-
-def load_tokens(folder: Path) -> dict[str, Tokens]:
-    """Return the memory-mapped tokens of every field."""
-    found: dict[str, Tokens] = {}
-    for name in FIELDS:
-        if name not in SAME_TEXT:
-            ends, ids = (load_array(folder / f"{kind}-{name}.npy") for kind in ("ends", "tokens"))
-            found[name] = Tokens(ends, ids)
-    return {name: found[SAME_TEXT.get(name, name)] for name in FIELDS}
-
-
-def load_blank(folder: Path) -> dict[str, np.ndarray]:
-    """Return which documents have no text in a field, for every field."""
-    return {n: load_array(folder / f"blank-{SAME_TEXT.get(n, n)}.npy") for n in FIELDS}
-
-
-def reference_blocks(
-    tokens: Mapping[str, Tokens],
-    blank: Mapping[str, np.ndarray],
-    num_documents: int,
-    chosen: tuple[str, ...] = FIELDS,
-) -> Iterator[Tokens]:
-    """Yield the tokens of the documents that the chosen fields make up, block by block."""
-    for start, stop in document_blocks(num_documents):
-        parts = [block_tokens(tokens[name], start, stop) for name in chosen]
-        empty = np.logical_and.reduce([blank[name][start:stop] for name in chosen])
-        if empty.any():
-            parts.append(block_tokens(tokens["name"], start, stop).only(empty))
-        yield concatenate(parts)

@@ -6,6 +6,7 @@ A :class:`ShopKernel` is one client's shop: the shared assets behind its own pip
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -36,6 +37,8 @@ from fedenv.webshop.session import ItemMenu, Session
 
 NUM_VALIDATION = 500
 TEST_SHARE = 0.2
+
+_logger = logging.getLogger(__name__)
 
 
 class Shop:
@@ -195,13 +198,23 @@ class Shop:
         names = indexed_together(config.fields)
         key = (config.tokenizer, names)
         index = self._indices.get(key)
-        if index is None and self._saved and self._saved.holds(config.tokenizer, names):
-            index = self._indices[key] = self._saved.field_index
         if index is None:
-            documents = map(index_document, self.products)
-            chosen = [{name: document[name] for name in names} for document in documents]
-            index = self._indices[key] = FieldIndex.build(chosen, config.tokenizer)
+            index = self._indices[key] = self._open_fields(config.tokenizer, names)
         return index
+
+    def _open_fields(self, tokenizer: str, names: tuple[str, ...]) -> FieldIndex:
+        if self._saved:
+            if self._saved.holds(tokenizer):
+                return self._saved.field_index(tokenizer)
+            _logger.warning(
+                "%s: the saved index holds nothing for tokenizer %r; all products are analysed "
+                "and indexed in memory",
+                self.files.products,
+                tokenizer,
+            )
+        documents = map(index_document, self.products)
+        chosen = [{name: document[name] for name in names} for document in documents]
+        return FieldIndex.build(chosen, tokenizer)
 
     def _on_sale(self, config: PipelineConfig) -> np.ndarray | None:
         """Return which products a pipeline's shop holds, boolean; None for all."""

@@ -174,6 +174,26 @@ def test_agents_read_rich_pages_too(name):
     assert run(env_id, name, range(3), 4, observation_mode="text_rich") == plain
 
 
+@pytest.mark.parametrize("elsewhere", ["back to search", "description"])
+def test_keyword_finds_back_from_where_it_did_not_go(elsewhere):
+    env = gym.make("FedWebShop-v0")
+    agent = agent_factory("keyword", FAMILY.agents)(env, np.random.default_rng(0))
+    solved = 0
+    for seed in range(10):
+        page, info = env.reset(seed=seed)
+        agent.reset(page, info)
+        for _ in range(2):  # a search, and the first result
+            page, _, _, _, info = env.step(agent.act(page, info))
+        page, _, _, _, info = env.step(f"click[{elsewhere}]")
+        assert info["action_valid"]
+        ended = False
+        while not ended:
+            page, _, terminated, truncated, info = env.step(agent.act(page, info))
+            ended = terminated or truncated
+        solved += info["success"]
+    assert solved >= 4
+
+
 def test_an_unknown_agent_is_refused():
     with pytest.raises(ConfigError, match="'random', 'first', 'keyword', 'oracle'"):
         agent_factory("gpt", FAMILY.agents)

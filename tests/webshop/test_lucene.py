@@ -5,6 +5,7 @@ import math
 import pickle
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedenv.errors import ConfigError
+from fedenv.webshop import views
 from fedenv.webshop.catalog import catalog_split
 from fedenv.webshop.engine import SearchEngine
 from fedenv.webshop.files import find_files
 from fedenv.webshop.index import Postings, tokenize
-from fedenv.webshop.lucene import LENGTHS, LuceneView, length_codes
+from fedenv.webshop.lengths import LENGTHS, length_codes
+from fedenv.webshop.lucene import LuceneView
 from fedenv.webshop.pipeline import FIELDS, INDEX_FIELDS, PipelineConfig
 from fedenv.webshop.shop import open_shop
 
@@ -110,16 +113,28 @@ def test_plain_python(corpus, query, n, k1, b, data) -> None:
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(corpus), max_size=len(corpus))))
     postings = Postings.from_token_lists(corpus)
     limit = max(n, 0)
-    view = LuceneView(postings, k1, b)
-    assert pairs(view.top(query, n)) == plain_top(corpus, query, limit, k1=k1, b=b)
+    everything = plain_top(corpus, query, limit, k1=k1, b=b)
     numbers = np.flatnonzero(mask).tolist()
     kept = [corpus[doc] for doc in numbers]
     expected = (
         [(numbers[i], s) for i, s in plain_top(kept, query, limit, k1=k1, b=b)] if kept else []
     )
-    masked = LuceneView(postings, k1, b, mask)
-    assert pairs(masked.top(query, n)) == expected
-    assert pairs(pickle.loads(pickle.dumps(masked)).top(query, n)) == expected
+    view, masked = LuceneView(postings, k1, b), LuceneView(postings, k1, b, mask)
+    for pruned_from in (10**9, 0):
+        with mock.patch.multiple(views, PRUNED_FROM=pruned_from, _COUNTED=pruned_from):
+            assert pairs(view.top(query, n)) == everything
+            assert pairs(masked.top(query, n)) == expected
+            assert pairs(pickle.loads(pickle.dumps(masked)).top(query, n)) == expected
+
+
+def test_a_weight_that_float32_rounds_to_zero_is_a_match(monkeypatch) -> None:
+    corpus = [["a"] + ["b"] * 3_000, ["a"], ["c"]]
+    view = LuceneView(Postings.from_token_lists(corpus), 1e7, 1.0)
+    expected = plain_top(corpus, ["a"], 3, k1=1e7, b=1.0)
+    assert [score > 0 for _, score in expected] == [True, False]
+    for pruned_from in (10**9, 0):
+        monkeypatch.setattr(views, "PRUNED_FROM", pruned_from)
+        assert pairs(view.top(["a"], 3)) == expected
 
 
 def test_lengths_are_stored_in_a_byte() -> None:

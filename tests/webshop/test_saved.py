@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,18 @@ import pytest
 
 from fedenv import seeding
 from fedenv.errors import ConfigError, DataError
+from fedenv.webshop import views
 from fedenv.webshop.catalog import load_catalog
 from fedenv.webshop.files import BUNDLED, find_files
 from fedenv.webshop.index import tokenize
-from fedenv.webshop.pipeline import FIELDS, PipelineConfig
+from fedenv.webshop.pipeline import FIELDS, SHOP_FIELDS, PipelineConfig
 from fedenv.webshop.saved import SavedIndex, open_index
 from fedenv.webshop.saving import index_folder, save_index
 from fedenv.webshop.shop import Shop, open_shop
 from fedenv.webshop.variants import BM25_CONFIGURATIONS, FIELD_SUBSETS, VARIANTS, client_pipeline
 from tests.conftest import product, write_folder
 
-POSTINGS = ("doc_indptr", "doc_terms", "indptr", "docs", "freqs", "doc_lengths", "first_seen")
+LUCENE = PipelineConfig.of_engine("lucene")
 
 
 def copy_of(folder, where):
@@ -84,32 +86,65 @@ def test_products_goals_and_splits_are_the_same(both):
         saved.catalog.mask(["nothing"])
 
 
+def pairs_by_term(postings, number):
+    """Return term, document and frequency of all pairs in the order of the terms' numbers."""
+    terms = np.repeat(number, np.diff(postings.indptr))
+    order = np.argsort(terms, kind="stable")
+    return terms[order], postings.docs[order], postings.freqs[order]
+
+
 def test_postings_are_the_same(both):
+    """Up to the numbers of the words: a saved index counts the words of more fields."""
     plain, saved = both
-    for fields in FIELD_SUBSETS:
-        ours = saved.pipeline(PipelineConfig(fields=fields)).scorer.postings
-        theirs = plain.pipeline(PipelineConfig(fields=fields)).scorer.postings
-        assert list(ours.vocabulary) == list(theirs.vocabulary)
-        assert all(ours.vocabulary[word] == i for i, word in enumerate(theirs.vocabulary))
-        for name in POSTINGS:
-            assert np.array_equal(getattr(ours, name), getattr(theirs, name)), (fields, name)
-    assert ours.vocabulary.get("no such word") is None
+    asked = [PipelineConfig(fields=fields) for fields in FIELD_SUBSETS]
+    asked += [replace(LUCENE, fields=fields) for fields in (SHOP_FIELDS, *FIELD_SUBSETS)]
+    for config in asked:
+        ours = saved.pipeline(config).scorer.postings
+        theirs = plain.pipeline(config).scorer.postings
+        number = np.array([ours.vocabulary[word] for word in theirs.vocabulary])
+        for name in ("doc_indptr", "doc_lengths", "length_codes"):
+            assert np.array_equal(getattr(ours, name), getattr(theirs, name)), (config, name)
+        for name in ("doc_terms", "first_seen"):
+            assert np.array_equal(getattr(ours, name), number[getattr(theirs, name)]), name
+        ours_by_term = pairs_by_term(ours, np.arange(len(ours.vocabulary)))
+        for mine, other in zip(ours_by_term, pairs_by_term(theirs, number), strict=True):
+            assert np.array_equal(mine, other)
+        assert [ours.vocabulary[word] for word in ours.vocabulary] == list(
+            range(len(ours.vocabulary))
+        )
+        assert ours.vocabulary.get("no such word") is None
+
+
+def test_postings_of_both_engines_are_mapped_not_made(both):
+    for engine in ("okapi", "lucene"):
+        postings = both[1].pipeline(PipelineConfig.of_engine(engine)).scorer.postings
+        for name in ("docs", "freqs", "doc_lengths", "length_codes", "first_seen"):
+            assert isinstance(getattr(postings, name).base, np.memmap), (engine, name)
 
 
 def configurations(shop):
-    yield from (PipelineConfig(fields=fields) for fields in FIELD_SUBSETS)
-    yield from (PipelineConfig(k1=k1, b=b) for k1, b in BM25_CONFIGURATIONS)
-    yield PipelineConfig(tokenizer="whitespace")
-    knobs = {"env_div": 1.0, "keep_ratio": 0.5}
-    for client in range(3):
-        variant = VARIANTS["catalog-split"]
-        reference = PipelineConfig()
-        yield client_pipeline(
-            variant, knobs, reference, shop.catalog, str, "synthetic", client, 42
-        ).config
+    for engine in ("okapi", "lucene"):
+        own = PipelineConfig.of_engine(engine)
+        yield own
+        yield from (replace(own, fields=fields) for fields in FIELD_SUBSETS)
+        yield from (replace(own, k1=k1, b=b) for k1, b in BM25_CONFIGURATIONS)
+        yield replace(own, tokenizer="whitespace")
+        for client in range(3):
+            assigned = client_pipeline(
+                VARIANTS["catalog-split"],
+                {"env_div": 1.0, "keep_ratio": 0.5},
+                own,
+                shop.catalog,
+                str,
+                "synthetic",
+                client,
+                42,
+            )
+            yield assigned.config
 
 
-def test_searches_and_pages_are_the_same(both):
+@pytest.mark.parametrize("pruned_from", [0, 100_000])
+def test_searches_and_pages_are_the_same(both, pruned_from, monkeypatch):
     plain, saved = both
     asked = queries(plain, 12)
     for theirs, ours in zip(configurations(plain), configurations(saved), strict=True):
@@ -117,7 +152,9 @@ def test_searches_and_pages_are_the_same(both):
         for query in asked:
             tokens = tokenize(query, theirs.tokenizer)
             expected = plain.pipeline(theirs).scorer.top(tokens, 200)
-            got = saved.pipeline(ours).scorer.top(tokens, 200)
+            with monkeypatch.context() as patch:
+                patch.setattr(views, "PRUNED_FROM", pruned_from)
+                got = saved.pipeline(ours).scorer.top(tokens, 200)
             assert np.array_equal(got[0], expected[0])
             assert np.array_equal(got[1], expected[1])
     for mode in ("text", "text_rich"):
@@ -219,7 +256,7 @@ def test_open_shop_uses_an_index_that_fits(tmp_path, caplog):
     about.write_text("{")
     assert open_index(files) is None
     save_index(files)
-    part = index_folder(files) / "docs.npy"
+    part = index_folder(files) / "english" / "docs.npy"
     part.write_bytes(part.read_bytes()[:-1])
     assert open_index(files) is None, "a file is cut short"
     part.unlink()
@@ -259,7 +296,7 @@ saving.save_index(find_files(sys.argv[1]), progress)
 """
 
 
-@pytest.mark.parametrize("stage", ["instructions", "products", "postings"])
+@pytest.mark.parametrize("stage", ["instructions", "products", "word postings", "english postings"])
 def test_a_killed_build_leaves_no_index(tmp_path, stage):
     folder = tiny(tmp_path / "d")
     files = find_files(folder)
@@ -292,7 +329,7 @@ def test_data_that_change_during_the_build_are_an_error(tmp_path):
     files = find_files(tiny(tmp_path / "d"))
 
     def progress(what, done, total):
-        if what == "postings":
+        if what == "english postings":
             files.instructions.write_text("{}")
 
     with pytest.raises(DataError, match="a data file changed"):
@@ -304,5 +341,16 @@ def test_opening_is_quick(both):
     start = time.perf_counter()
     files = both[0]._arguments[0]
     shop = Shop(files, "synthetic", "rules", open_index(files))
-    shop.pipeline(PipelineConfig(fields=FIELDS)).search("red shirt")
+    for config in (PipelineConfig(), LUCENE):
+        shop.pipeline(config).search("red shirt")
     assert time.perf_counter() - start < 1
+
+
+def test_a_tokenizer_that_is_not_saved_is_logged(both, caplog):
+    files = both[0]._arguments[0]
+    shop = Shop(files, "synthetic", "rules", open_index(files))
+    for config in (PipelineConfig(), LUCENE, replace(LUCENE, fields=FIELDS)):
+        shop.pipeline(config)
+    assert not caplog.records
+    shop.pipeline(PipelineConfig(tokenizer="whitespace"))
+    assert "tokenizer 'whitespace'" in caplog.text

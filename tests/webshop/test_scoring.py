@@ -16,7 +16,7 @@ from rank_bm25 import BM25Okapi
 
 from fedenv.errors import ConfigError
 from fedenv.seeding import frozen_rng
-from fedenv.webshop import scoring
+from fedenv.webshop import views
 from fedenv.webshop.engine import SearchEngine
 from fedenv.webshop.index import FieldIndex, Postings, tokenize
 from fedenv.webshop.rows import Row, RowCache
@@ -276,7 +276,7 @@ def test_views_over_one_index_do_not_mix() -> None:
 def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     view = OkapiView(Postings.from_token_lists(zipf_corpus(300, 400, 30)))
     cache = RowCache(20_000)
-    monkeypatch.setattr(scoring, "_ROWS", cache)
+    monkeypatch.setattr(views, "_ROWS", cache)
     first = view.top(["w1", "w2"], 300)
     frequent = cache.get((view._key, view.postings.vocabulary["w1"]))
     for word in range(400):
@@ -297,7 +297,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used(monkeypatch: pytest.MonkeyP
 
 def test_a_large_index_gets_a_larger_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     cache = RowCache(100)
-    monkeypatch.setattr(scoring, "_ROWS", cache)
+    monkeypatch.setattr(views, "_ROWS", cache)
     OkapiView(Postings.from_token_lists([["a"]] * 50))
     assert cache._limit * 2 == 160 * 8 * 50
 
@@ -306,14 +306,14 @@ def test_eight_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = zipf_corpus(400, 300, 40)
     postings = Postings.from_token_lists(corpus)
     masks = [None, *(frozen_rng("threads", i).random_sample(400) < 0.7 for i in range(3))]
-    views = [OkapiView(postings, 1.2, 0.75, mask=mask) for mask in masks]
+    used = [OkapiView(postings, 1.2, 0.75, mask=mask) for mask in masks]
     rng = frozen_rng("threads")
     asked = [(i % 4, [f"w{int(300**u)}" for u in rng.random_sample(1 + i % 9)]) for i in range(600)]
     fresh = [OkapiView(postings, 1.2, 0.75, mask=mask) for mask in masks]
     expected = [pairs(fresh[view].top(query, 50)) for view, query in asked]
-    monkeypatch.setattr(scoring, "_ROWS", RowCache(50_000))  # so small that rows come and go
+    monkeypatch.setattr(views, "_ROWS", RowCache(50_000))  # so small that rows come and go
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda job: pairs(views[job[0]].top(job[1], 50)), asked))
+        got = list(pool.map(lambda job: pairs(used[job[0]].top(job[1], 50)), asked))
     assert got == expected
 
 
