@@ -228,4 +228,9 @@ GOLDEN_DIGESTS = {
     "FedWebShop-BM25Reweight-v0": "fd95bc44c90c7bf4",
     "FedWebShop-Lookalike-v0": "0215dc9bff3a0e1e",
     "FedWebShop-RankWrapper-v0": "1b765553e0abb8f4",
+    "FedALFWorld-v0": "0ae72b59651d1b96",
+    "FedALFWorld-InventorySplit-v0": "b2fe7fc84fb9badc",
+    "FedALFWorld-VisibilityMask-v0": "1a524199b16317c1",
+    "FedALFWorld-DoorRule-v0": "04f0fc8806947814",
+    "FedALFWorld-ShiftedContents-v0": "dd4548c24a49b8df",
 }
