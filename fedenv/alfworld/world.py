@@ -30,6 +30,7 @@ from fedenv.alfworld.variants import (
     resolve_knobs,
     rule_label,
 )
+from fedenv.alfworld.vocabulary import FOLDER
 from fedenv.errors import ConfigError, DataError, unknown_name
 from fedenv.family import COMMON_ARGUMENTS, DerivedFile, Progress
 from fedenv.fingerprint import digest
@@ -40,7 +41,7 @@ ENGINES = ("fast", "textworld")
 HOUSES_KEPT = 1024
 """How many compiled games are kept."""
 
-LABELS = "labels.json"
+LABELS, BUNDLED_LABELS = "labels.json", "labels.json.gz"
 KNOBS: Mapping[str, str] = {
     "engine": '"fast" or "textworld" (ALFWorld itself, extra alfworld)',
     "admissible": '"true" (commands that work), "rendered" (what is printed suggests), "none"',
@@ -158,14 +159,13 @@ class AlfredWorld:
         return tuple(map(rule_label, self.variant.pool[: self.choices.own.get("pool_size", 0)]))
 
     def labels(self) -> Labels | None:
-        """Read ``labels.json`` of the data folder.
+        """Read the labels file beside the data.
 
         Raises:
             DataError: The file is broken or was made for other data.
         """
-        if self.folder is None:
-            return None
-        path = find_tree(self.folder) / LABELS
+        bundled = FOLDER / BUNDLED_LABELS
+        path = bundled if self.folder is None else find_tree(self.folder) / LABELS
         if not path.is_file():
             return None
         labels = Labels.load(path)

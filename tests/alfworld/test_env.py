@@ -219,7 +219,6 @@ def test_a_folder_of_games(tree):
 def test_labels_of_a_folder(tree):
     world = FAMILY.open("none", str(tree), {})
     assert world.labels() is None
-    assert fedenv.Federation("FedALFWorld-v0", data=str(tree)).labels is None
     before = FAMILY.stamp(str(tree))
     path = tree / "json_2.1.1" / "labels.json"
     rates = {task.id: 0.5 for task in world.splits.pool("train").tasks}
