@@ -13,7 +13,8 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
-	$(BIN)/fedenv evaluate --envs webshop --agent keyword --clients 0-99 --episodes 5 --out runs/demo
+	$(BIN)/fedenv evaluate --envs webshop --agent keyword --clients 0-99 --episodes 5 --out runs/demo/webshop
+	$(BIN)/fedenv evaluate --envs alfworld --agent keyword --clients 0-99 --episodes 5 --out runs/demo/alfworld
 
 test: setup
 	$(BIN)/python -m pytest

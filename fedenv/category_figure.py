@@ -45,7 +45,9 @@ def category_figure(results: Mapping[str, Any]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=7.5, frameon=False)
     figure.supylabel("success on validation tasks, 95 % interval", fontsize=8.5, color=INK)
-    figure.suptitle(f"Agent “{results['config']['agent']}”", fontsize=10, color=INK)
+    config = results["config"]
+    settings = "".join(f", {name}={value}" for name, value in config["settings"].items())
+    figure.suptitle(f"Agent “{config['agent']}”{settings}", fontsize=10, color=INK)
     return figure
 
 
