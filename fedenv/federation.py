@@ -16,6 +16,7 @@ from fedenv.fingerprint import canonical_json, digest, digest_lines
 from fedenv.partitions import Assignment, Labels, assign
 from fedenv.partitions.registry import labels_of, labels_stamp, parse
 from fedenv.registration import find_environment
+from fedenv.tasks import SPLITS
 from fedenv.version import __version__
 
 KERNELS = ("client", "reference")
@@ -167,9 +168,10 @@ class Federation:
             return splits.select(self.assignment.clients[client_id])
         positions = splits.of(split)
         if not positions:
+            found = ", ".join(repr(name) for name in SPLITS if splits.of(name))
             raise ConfigError(
-                f"the split {split!r} has no tasks here; "
-                "a test split needs split_by='product', a val split more than one task"
+                f"the split {split!r} has no tasks here; legal: {found} (FedWebShop has tasks for "
+                "'test' with split_by='product', and for 'val' from two tasks on)"
             )
         if eval_tasks is not None:
             positions = positions[: _integer("eval_tasks", eval_tasks, 1, len(positions))]

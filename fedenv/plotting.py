@@ -18,7 +18,7 @@ COLOURS = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 INK = "#333333"
-_GRID = "#E6E6E6"
+GRID = "#E6E6E6"
 _WIDTH, _PANEL_HEIGHT = 7.2, 1.75
 _ROOM = 25
 _TICK_STEPS = (1, 2, 5, 10, 20, 50, 100, 500, 1000, 10_000, 100_000)
@@ -186,8 +186,8 @@ def _name_clients(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 def _dress(axes: Axes) -> None:
     axes.set_ylim(-0.04, 1.04)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-    axes.tick_params(labelsize=7, color=_GRID, labelcolor=INK)
-    axes.grid(axis="y", color=_GRID, linewidth=0.6)
+    axes.tick_params(labelsize=7, color=GRID, labelcolor=INK)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

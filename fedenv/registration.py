@@ -34,6 +34,11 @@ class EnvRow:
     max_episode_steps: int
     summary: str
 
+    @property
+    def family_name(self) -> str:
+        """Short name of the family: ``"webshop"``, ``"alfworld"``."""
+        return self.family.split(".")[1]
+
     def load_family(self) -> Family:
         """Import the family."""
         module, name = self.family.split(":")
@@ -52,6 +57,17 @@ def _webshop(suffix: str, variant: str, summary: str) -> EnvRow:
     )
 
 
+def _alfworld(suffix: str, variant: str, summary: str) -> EnvRow:
+    return EnvRow(
+        id=f"FedALFWorld{suffix}-v0",
+        entry_point="fedenv.alfworld.env:ALFWorldEnv",
+        family="fedenv.alfworld.world:FAMILY",
+        variant=variant,
+        max_episode_steps=50,
+        summary=summary,
+    )
+
+
 ENVIRONMENTS: Mapping[str, EnvRow] = {
     row.id: row
     for row in (
@@ -61,6 +77,13 @@ ENVIRONMENTS: Mapping[str, EnvRow] = {
         _webshop("-BM25Reweight", "bm25-reweight", "BM25's k1 and b"),
         _webshop("-Lookalike", "lookalike", "which lookalikes of the targets are on sale"),
         _webshop("-RankWrapper", "rank-wrapper", "the order in which results are shown"),
+        _alfworld("", "none", "nothing: every client has ALFWorld's own house"),
+        _alfworld("-InventorySplit", "inventory-split", "which classes of things exist"),
+        _alfworld("-VisibilityMask", "visibility-mask", "which classes are seen without examining"),
+        _alfworld("-DoorRule", "door-rule", "with which door an appliance heats or cools"),
+        _alfworld(
+            "-ShiftedContents", "shifted-contents", "whose contents a receptacle is shown with"
+        ),
     )
 }
 

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import fsum
+from typing import TypeVar
 
 import numpy as np
 
 PathPart = str | int | float | bool | None
+_T = TypeVar("_T")
 
 
 def _hash_path(path: tuple[PathPart, ...]) -> bytes:
@@ -76,6 +79,54 @@ def _words(path: tuple[PathPart, ...]) -> np.ndarray:
 def rng_for(*path: PathPart) -> np.random.Generator:
     """Return a modern generator named by the path, for draws that no digest covers."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(bits_for(*path, bits=128))))
+
+
+class Draw:
+    """Frozen draws of one named stream, from uniform doubles only.
+
+    Args:
+        path: Names the stream, as in :func:`frozen_rng`.
+    """
+
+    def __init__(self, *path: PathPart) -> None:
+        self._rng = frozen_rng(*path)
+
+    def unit(self) -> float:
+        """Return one draw, uniform on [0, 1)."""
+        return float(self._rng.random_sample())
+
+    def below(self, n: int) -> int:
+        """Return an integer of ``0 .. n-1``."""
+        return min(int(self.unit() * n), n - 1)
+
+    def chance(self, p: float) -> bool:
+        """Return true with probability ``p``."""
+        return self.unit() < p
+
+    def pick(self, items: Sequence[_T]) -> _T:
+        """Return one of the items."""
+        return items[self.below(len(items))]
+
+    def shuffled(self, items: Sequence[_T]) -> list[_T]:
+        """Return the items in random order."""
+        pool = list(items)
+        for last in range(len(pool) - 1, 0, -1):
+            other = self.below(last + 1)
+            pool[last], pool[other] = pool[other], pool[last]
+        return pool
+
+    def sample(self, items: Sequence[_T], k: int) -> list[_T]:
+        """Return ``k`` different items in random order."""
+        return self.shuffled(items)[:k]
+
+    def weighted(self, items: Sequence[_T], weights: Sequence[float]) -> _T:
+        """Return one item, drawn with the weights."""
+        left = self.unit() * fsum(weights)
+        for item, weight in zip(items, weights, strict=True):
+            left -= weight
+            if left < 0:
+                return item
+        return items[-1]
 
 
 def pool_index(client_id: int, pool_size: int, federation_seed: int) -> int:

@@ -5,6 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from fedenv.registration import ENVIRONMENTS
+
+WEBSHOP_IDS, ALFWORLD_IDS = (
+    [env_id for env_id, row in ENVIRONMENTS.items() if row.family_name == family]
+    for family in ("webshop", "alfworld")
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

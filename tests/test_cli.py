@@ -171,13 +171,32 @@ def test_table_fits_into_a_narrow_terminal():
     row["worst_client"] = {"client_id": 999, "score": 0.125}
     kernels = {"client": row, "reference": row}
     results = {"config": {"kernels": list(kernels)}, "environments": {}}
-    results["environments"] = {env_id: {"kernels": kernels} for env_id in ENVIRONMENTS}
+    for env_id, environment in ENVIRONMENTS.items():
+        titles = environment.load_family().category_titles
+        row["categories"] = {name: {"success": 0.75} for name in [*titles][1:]}
+        results["environments"][env_id] = {
+            "kernels": {kernel: dict(row) for kernel in kernels},
+            "category_titles": titles,
+        }
     console = Console(width=80, file=io.StringIO())
     show_results(console, results)
     text = console.file.getvalue()
     for word in (*ENVIRONMENTS, "0.500", "0.25-0.75", "0.600", "0.125", "#999", "9.5"):
         assert word in text
+    assert "Pick Look Clean Heat Cool Pick2   All" in text
+    assert text.count("– 0.75  0.75 0.75 0.75  0.75 0.500") == 2 * 5
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_evaluate_by_category(tmp_path):
+    arguments = ("--envs", "FedALFWorld-DoorRule-v0", "--agent", "keyword", "--clients", "0-3")
+    text = fed("evaluate", *arguments, "--episodes", 2, "--out", tmp_path).output
+    assert "Pick Look Clean Heat Cool Pick2   All" in text
+    assert "categories.png" in text
+    assert (tmp_path / "categories.png").exists()
+    fed("evaluate", *arguments, "--episodes", 1, "--kernels", "client", "--out", tmp_path / "o")
+    fed("evaluate", "--envs", RANK, *arguments[2:], "--out", tmp_path, "--overwrite")
+    assert not (tmp_path / "categories.png").exists()
 
 
 def test_evaluate_without_matplotlib(tmp_path, monkeypatch):

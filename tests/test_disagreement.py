@@ -321,5 +321,5 @@ def test_reports_of_other_packages(monkeypatch):
     assert "Report on a run." in help_text
     assert help_text.count("disagreement") == 1
     assert CliRunner().invoke(cli.main, ["report", "run"]).output == "ran\n"
-    assert "ran" not in CliRunner().invoke(cli.main, ["report", "disagreement", "--help"]).output
+    assert "ran\n" not in CliRunner().invoke(cli.main, ["report", "disagreement", "--help"]).output
     assert CliRunner().invoke(cli.main, ["run"]).exit_code == 2, "it is no command of its own"

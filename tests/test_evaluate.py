@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from fedenv import Federation
+from fedenv.category_figure import category_figure, published_by_category, save_category_figure
 from fedenv.errors import ConfigError, DataError
 from fedenv.evaluate import EvaluationConfig, evaluate
 from fedenv.evaluation import wilson_interval
 from fedenv.evaluation.cells import task_and_seed
 from fedenv.plotting import MissingPlotting, client_figure, save_client_figure
 from fedenv.recording import read_records
+from fedenv.registration import ENVIRONMENTS
 from fedenv.replay import replay_file
 from fedenv.seeding import bits_for
 
@@ -230,7 +233,12 @@ def test_names_stand_for_environments():
     family = config(envs=("webshop",)).envs
     assert PLAIN in family
     assert len(family) == len(set(family)) >= 5
-    assert config(envs=("all", PLAIN)).envs[: len(family)] == family
+    everything = config(envs=("all", PLAIN), agent="keyword").envs
+    assert everything[: len(family)] == family
+    assert everything[len(family) :] == config(envs=("alfworld",), agent="keyword").envs
+    assert everything == tuple(ENVIRONMENTS)
+    with pytest.raises(ConfigError, match="FedALFWorld-v0: unknown agent 'first'"):
+        config(envs=("all",), agent="first")
     with pytest.raises(ConfigError, match="workers"):
         evaluate(config(), "unused", workers=0)
 
@@ -291,3 +299,58 @@ def test_missing_matplotlib_says_what_to_install(whole, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingPlotting, match=r"pip install 'fedenv\[plot\]'"):
         client_figure(whole[1])
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory):
+    """An evaluation in ALFWorld: its folder and its results."""
+    folder = tmp_path_factory.mktemp("houses")
+    envs = ("FedALFWorld-v0", "FedALFWorld-DoorRule-v0", PLAIN)
+    asked = config(envs=envs, agent="keyword", settings={"eval_tasks": 30}, episodes=20)
+    return folder, evaluate(asked, folder)
+
+
+def test_categories_partition_the_episodes(houses):
+    folder, results = houses
+    records = [record for _, record in read_records(folder / "episodes.jsonl")]
+    for env_id, environment in results["environments"].items():
+        splits = Federation(env_id).world.splits
+        for kernel, got in environment["kernels"].items():
+            mine = [r for r in records if (r.cell.env_id, r.cell.kernel) == (env_id, kernel)]
+            assert got["episodes"] == len(mine) == 60
+            found = {}
+            for record in mine:
+                category = splits.tasks[splits.position(record.task_id)].category
+                found.setdefault(category, []).append(record)
+            assert {name: row["episodes"] for name, row in got["categories"].items()} == {
+                name: len(group) for name, group in found.items()
+            }
+            for name, group in found.items():
+                row = got["categories"][name]
+                wins = sum(record.success for record in group)
+                assert row["success"] == pytest.approx(wins / len(group))
+                assert row["success_interval"] == wilson_interval(wins, len(group))
+                assert row["steps"] == pytest.approx(sum(len(r.steps) for r in group) / len(group))
+    titles = results["environments"]["FedALFWorld-v0"]["category_titles"]
+    assert list(titles.values()) == ["Pick", "Look", "Clean", "Heat", "Cool", "Pick2"]
+    categories = results["environments"]["FedALFWorld-v0"]["kernels"]["client"]["categories"]
+    assert list(categories) == [name for name in titles if name in categories]
+    assert results["environments"][PLAIN]["category_titles"] == {}
+
+
+def test_figure_by_category(houses, tmp_path):
+    _, results = houses
+    figure = category_figure(results)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(results["environments"])[:2]
+    for axes, environment in zip(figure.axes, published_by_category(results).values(), strict=True):
+        ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+        assert ticks == [*environment["category_titles"].values(), "All"]
+        for bars, row in zip(axes.containers, environment["kernels"].values(), strict=True):
+            points, _, (whiskers,) = bars
+            groups = [row["categories"].get(name) for name in environment["category_titles"]]
+            shown = [group for group in (*groups, row) if group is not None]
+            assert list(points.get_ydata()) == [group["success"] for group in shown]
+            ends = [segment[:, 1].tolist() for segment in whiskers.get_segments()]
+            assert ends == [pytest.approx(group["success_interval"]) for group in shown]
+    save_category_figure(results, tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")

@@ -18,6 +18,10 @@ from fedenv.tasks import Task, TaskPool, TaskSplits
 from fedenv.webshop import catalog_split
 
 IDS = list(fedenv.ENVIRONMENTS)
+POOLED = {
+    *("FedWebShop-FieldSubset-v0", "FedWebShop-BM25Reweight-v0", "FedWebShop-Lookalike-v0"),
+    *("FedWebShop-RankWrapper-v0", "FedALFWorld-DoorRule-v0"),
+}
 MANIFEST_KEYS = {
     *("digest", "fedenv_version", "env_id", "num_clients", "federation_seed", "partition"),
     *("variant", "data_digest", "measures", "clients"),
@@ -32,9 +36,9 @@ def test_pool_assignment_is_the_papers():
     assert [of_eight[i] for i in range(8)] == [11, 8, 15, 13, 10, 12, 17, 14]
 
 
-@pytest.mark.parametrize("suffix", ["FieldSubset", "BM25Reweight", "Lookalike", "RankWrapper"])
-def test_manifests_hold_the_papers_pool_assignment(suffix):
-    manifest = Federation(f"FedWebShop-{suffix}-v0").manifest()
+@pytest.mark.parametrize("env_id", sorted(POOLED))
+def test_manifests_hold_the_papers_pool_assignment(env_id):
+    manifest = Federation(env_id).manifest()
     counts = Counter(client["pool_index"] for client in manifest["clients"])
     assert [counts[i] for i in range(4)] == [21, 20, 32, 27]
 
@@ -146,8 +150,8 @@ def test_a_catalog_split_client_sees_only_what_it_keeps():
     assert {everywhere.products[i].asin for i in everywhere.search("women")} - kept
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_manifest(env_id):
+@pytest.mark.parametrize(("env_id", "pooled"), [(env_id, env_id in POOLED) for env_id in IDS])
+def test_manifest(env_id, pooled):
     federation = Federation(env_id, num_clients=7)
     manifest = federation.manifest()
     assert set(manifest) == MANIFEST_KEYS
@@ -156,7 +160,6 @@ def test_manifest(env_id):
     for client in manifest["clients"]:
         keys = {"client_id", "num_tasks", "tasks_digest", "pool_index", "pipeline_digest"}
         assert set(client) == keys
-    pooled = env_id not in ("FedWebShop-v0", "FedWebShop-CatalogSplit-v0")
     assert all((client["pool_index"] is not None) == pooled for client in manifest["clients"])
 
 
@@ -225,4 +228,9 @@ GOLDEN_DIGESTS = {
     "FedWebShop-BM25Reweight-v0": "fd95bc44c90c7bf4",
     "FedWebShop-Lookalike-v0": "0215dc9bff3a0e1e",
     "FedWebShop-RankWrapper-v0": "1b765553e0abb8f4",
+    "FedALFWorld-v0": "0ae72b59651d1b96",
+    "FedALFWorld-InventorySplit-v0": "b2fe7fc84fb9badc",
+    "FedALFWorld-VisibilityMask-v0": "1a524199b16317c1",
+    "FedALFWorld-DoorRule-v0": "04f0fc8806947814",
+    "FedALFWorld-ShiftedContents-v0": "dd4548c24a49b8df",
 }

@@ -22,7 +22,7 @@ from fedenv.registration import find_environment
 from fedenv.tasks import SPLITS
 
 SEPARATOR = " [SEP] "
-INSTRUCTION = "Instruction:"
+BEFORE_THE_TASK, WITH_THE_TASK = "Instruction:", "Your task is to: "
 PLAIN_WIDTH = 110
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ settings_option = click.option(
     metavar="NAME=VALUE",
     multiple=True,
     callback=parse_settings,
-    help="Further argument of the environment, e.g. surface_k=200; may be repeated.",
+    help="Further argument of the environment, e.g. federation_seed=7; may be repeated.",
 )
 
 
@@ -212,7 +212,7 @@ def printable(console: Console, text: str) -> str:
 
 
 def show_page(console: Console, observation: str, max_lines: int | None = None) -> None:
-    """Print an observation, one node a line, with the instruction highlighted.
+    """Print an observation, one node a line, with the task highlighted.
 
     Args:
         console: Where to print.
@@ -221,9 +221,10 @@ def show_page(console: Console, observation: str, max_lines: int | None = None) 
     """
     lines = printable(console, observation.replace(SEPARATOR, "\n")).split("\n")
     shown = lines if max_lines is None else lines[:max_lines]
-    instruction = False
+    before = ""
     for line in shown:
-        console.print(Text(f"  {line}", style="bold yellow" if instruction else ""))
-        instruction = line.strip() == INSTRUCTION
+        task = before == BEFORE_THE_TASK or line.startswith(WITH_THE_TASK)
+        console.print(Text(f"  {line}", style="bold yellow" if task else ""))
+        before = line.strip()
     if len(shown) < len(lines):
         console.print(Text(f"  ... {len(lines) - len(shown)} more lines", style="dim"))

@@ -46,9 +46,11 @@ DEFAULT_QUERIES = 287  # as many as the paper replayed
     "--queries",
     type=click.IntRange(1),
     help=f"Replay so many at most, drawn by a fixed draw; {DEFAULT_QUERIES} of the validation "
-    "tasks' without it, all of a file's.",
+    "tasks' searches or commands without it, all of a file's.",
 )
-@click.option("--queries-file", metavar="FILE", help="Replay these: UTF-8 text, one a line.")
+@click.option(
+    "--queries-file", metavar="FILE", help="Replay these searches: UTF-8 text, one a line."
+)
 @click.option(
     "--trajectories", metavar="FILE", help="Replay what these recorded episodes (.jsonl) asked."
 )
@@ -68,10 +70,12 @@ def disagreement(
     settings: dict[str, Any],
     out: Path,
 ) -> None:
-    """Replay the same queries in the clients' environments of ENV_ID and compare the answers.
+    """Ask the clients' environments of ENV_ID the same and compare the answers.
 
-    Without a file the queries are what the scripted agents first and keyword search for on
-    validation tasks. Writes disagreement.json and a heat map, disagreement.png.
+    WebShop is asked searches: without a file, what the scripted agents first and keyword search for
+    on validation tasks. ALFWorld is asked commands, each in the state to which those before it
+    lead: without a file, what the oracle does in validation games, and a walk by chance. Writes
+    disagreement.json and a heat map, disagreement.png.
     """
     if pool_size is not None:
         if "pool_size" in settings:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from fedenv.category_figure import ALL, published_by_category, save_category_figure
 from fedenv.commands.common import (
     data_option,
     make_console,
@@ -20,7 +21,7 @@ from fedenv.commands.common import (
 )
 from fedenv.evaluate import EvaluationConfig
 from fedenv.evaluate import evaluate as run
-from fedenv.evaluation.rundir import EPISODES, FIGURE, RESULTS
+from fedenv.evaluation.rundir import CATEGORIES_FIGURE, CLIENTS_FIGURE, EPISODES, RESULTS
 from fedenv.federation import KERNELS
 from fedenv.plotting import MissingPlotting, save_client_figure
 
@@ -29,7 +30,7 @@ from fedenv.plotting import MissingPlotting, save_client_figure
 @click.option(
     "--envs",
     required=True,
-    help="Environment ids, separated by commas; webshop (a family) or all stand for several.",
+    help="Environment ids, separated by commas; webshop, alfworld or all stand for several.",
 )
 @click.option("--agent", required=True, help="Name of the agent, e.g. random.")
 @click.option("--clients", help="Clients such as 0-9,15; all without it.")
@@ -78,10 +79,13 @@ def evaluate(
     show_results(make_console(), results)
     written = [RESULTS, EPISODES]
     try:
-        save_client_figure(results, out / FIGURE)
-        written.append(FIGURE)
+        save_client_figure(results, out / CLIENTS_FIGURE)
+        written.append(CLIENTS_FIGURE)
+        if published_by_category(results):
+            save_category_figure(results, out / CATEGORIES_FIGURE)
+            written.append(CATEGORIES_FIGURE)
     except MissingPlotting as error:
-        click.echo(f"No {FIGURE}: {error}", err=True)
+        click.echo(f"No {CLIENTS_FIGURE}: {error}", err=True)
     click.echo(f"{results['episodes']} episodes in {out}: {', '.join(written)}")
 
 
@@ -114,6 +118,31 @@ def show_results(console: Console, results: Mapping[str, Any]) -> None:
             cells += [f"{reference['success']:.3f}", f"{reference['score']:.3f}"]
         table.add_row(env_id, *cells)
     console.print(table)
+    _show_categories(console, results)
+
+
+def _show_categories(console: Console, results: Mapping[str, Any]) -> None:
+    """Print the success by category of task, for families whose results are published so."""
+    by_titles: dict[tuple[str, ...], list[str]] = {}
+    for env_id, environment in published_by_category(results).items():
+        by_titles.setdefault(tuple(environment["category_titles"].values()), []).append(env_id)
+    kernels = results["config"]["kernels"]
+    which = "own kernel, reference below" if len(kernels) > 1 else f"{kernels[0]} kernel"
+    for titles, env_ids in by_titles.items():
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column(f"success ({which})", no_wrap=True)
+        for title in (*titles, ALL):
+            table.add_column(title, justify="right", no_wrap=True)
+        for env_id in env_ids:
+            environment = results["environments"][env_id]
+            for kernel in kernels:
+                row = environment["kernels"][kernel]
+                found = map(row["categories"].get, environment["category_titles"])
+                cells = [f"{cell['success']:.2f}" if cell else "–" for cell in found]
+                name = env_id if kernel == kernels[0] else ""
+                table.add_row(name, *cells, f"{row['success']:.3f}")
+        console.print()
+        console.print(table)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from fedenv.federation import KERNELS, MAX_SEED, Federation, shared_federation
 from fedenv.registration import ENVIRONMENTS, find_environment
 
 SPLIT = "val"
-FAMILIES = {"webshop": "FedWebShop", "alfworld": "FedALFWorld"}
 _ENVIRONMENT_SETTINGS = ("eval_tasks", "reward")
 _SETTINGS = (*_ENVIRONMENT_SETTINGS, "federation_seed", "partition")
 
@@ -22,7 +21,8 @@ class EvaluationConfig:
     """What an evaluation runs. Equal configurations give equal results.
 
     Attributes:
-        envs: Environment ids; ``"webshop"`` (a family) and ``"all"`` stand for several.
+        envs: Environment ids; ``"webshop"``, ``"alfworld"`` (families) and ``"all"`` stand for
+            several.
         agent: Name of a scripted agent.
         clients: 0-based client indices.
         episodes: Episodes per client, kernel and environment id.
@@ -49,7 +49,10 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "envs", expand_envs(self.envs))
         for env_id in self.envs:
-            agent_factory(self.agent, find_environment(env_id).load_family().agents)
+            try:
+                agent_factory(self.agent, find_environment(env_id).load_family().agents)
+            except ConfigError as error:
+                raise ConfigError(f"{env_id}: {error}") from error
         if not self.clients or len(set(self.clients)) != len(self.clients):
             raise ConfigError(f"clients must be a set of indices, got {self.clients!r}")
         for client_id in (min(self.clients), max(self.clients)):
@@ -112,11 +115,8 @@ def expand_envs(names: Sequence[str]) -> tuple[str, ...]:
     """
     ids: dict[str, None] = {}
     for name in names:
-        prefix = "" if name == "all" else FAMILIES.get(name)
-        if prefix is None:
-            ids[find_environment(name).id] = None
-        else:
-            ids.update(dict.fromkeys(i for i in ENVIRONMENTS if i.startswith(prefix)))
+        family = [row.id for row in ENVIRONMENTS.values() if name in ("all", row.family_name)]
+        ids.update(dict.fromkeys(family or [find_environment(name).id]))
     if not ids:
         raise ConfigError(f"no environment ids in {', '.join(names) or 'an empty list'}")
     return tuple(ids)

@@ -11,6 +11,7 @@ from typing import Any
 from fedenv.errors import DataError
 from fedenv.federation import Federation
 from fedenv.fingerprint import digest_lines
+from fedenv.registration import find_environment
 from fedenv.trajectory import Cell, EpisodeRecord
 from fedenv.version import __version__
 
@@ -24,6 +25,7 @@ class Outcome:
 
     Attributes:
         cell: Its place in the evaluation.
+        task_id: The task that was asked.
         score: Score at the end in [0, 1].
         success: Whether the task was solved.
         steps: Number of steps.
@@ -31,6 +33,7 @@ class Outcome:
     """
 
     cell: Cell
+    task_id: str
     score: float
     success: bool
     steps: int
@@ -45,7 +48,8 @@ class Outcome:
         """
         if record.cell is None:
             raise DataError(f"the record of task {record.task_id!r} is of no evaluation")
-        return cls(record.cell, record.score, record.success, len(record.steps), record.chain)
+        steps = len(record.steps)
+        return cls(record.cell, record.task_id, record.score, record.success, steps, record.chain)
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = CONFIDENCE) -> list[float]:
@@ -87,6 +91,7 @@ def summarise(
             "data": federation.world.data_digest,
             "variant": federation.variant,
             "pool": list(federation.world.pool_labels),
+            "category_titles": dict(_titles(env_id)),
             "kernels": {
                 kernel: _kernel(groups[env_id, kernel], federation) for kernel in config["kernels"]
             },
@@ -117,13 +122,36 @@ def _kernel(outcomes: Sequence[Outcome], federation: Federation) -> dict[str, An
         for client_id in sorted(by_client)
     ]
     worst = min(clients, key=lambda row: (row["score"], row["client_id"]))
-    successes = sum(outcome.success for outcome in outcomes)
     return {
         **_means(outcomes),
-        "success_interval": wilson_interval(successes, len(outcomes)),
+        "success_interval": _interval(outcomes),
         "worst_client": {"client_id": worst["client_id"], "score": worst["score"]},
+        "categories": _categories(outcomes, federation),
         "clients": clients,
     }
+
+
+def _categories(outcomes: Sequence[Outcome], federation: Federation) -> dict[str, dict[str, Any]]:
+    """Return what was reached on the tasks of each category, in the family's order."""
+    splits = federation.world.splits
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        category = splits.tasks[splits.position(outcome.task_id)].category
+        groups.setdefault(category, []).append(outcome)
+    first = [name for name in _titles(federation.env_id) if name in groups]
+    order = [*first, *sorted(groups.keys() - first)]
+    return {
+        name: {**_means(groups[name]), "success_interval": _interval(groups[name])}
+        for name in order
+    }
+
+
+def _titles(env_id: str) -> Mapping[str, str]:
+    return find_environment(env_id).load_family().category_titles
+
+
+def _interval(outcomes: Sequence[Outcome]) -> list[float]:
+    return wilson_interval(sum(outcome.success for outcome in outcomes), len(outcomes))
 
 
 def _means(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from fedenv.errors import ConfigError, DataError
 from fedenv.version import __version__
 
 FORMAT = "fedenv-evaluation/1"
-RUN, EPISODES, RESULTS, FIGURE = "run.json", "episodes.jsonl", "results.json", "clients.png"
+RUN, EPISODES, RESULTS = "run.json", "episodes.jsonl", "results.json"
+CLIENTS_FIGURE, CATEGORIES_FIGURE = "clients.png", "categories.png"
 _SHOWN = 60
 
 
@@ -39,7 +40,7 @@ def open_run(
     folder: Path,
     description: Mapping[str, Any],
     overwrite: bool = False,
-    files: Sequence[str] = (EPISODES, RESULTS, FIGURE),
+    files: Sequence[str] = (EPISODES, RESULTS, CLIENTS_FIGURE, CATEGORIES_FIGURE),
 ) -> None:
     """Claim a folder for a run, or find it claimed by the same run.
 

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import fsum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-
-from fedenv.seeding import frozen_rng
+from fedenv import seeding
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +20,6 @@ else:
     import tomli as tomllib
 
 VOCABULARY = Path(__file__).parent / "vocabulary"
-_T = TypeVar("_T")
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 _SLOT = re.compile(r"\{(\w+)\}")
 _SMALL = {"a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to"}
@@ -38,48 +33,11 @@ def read_vocabulary(name: str) -> dict[str, Any]:
     return tomllib.loads((VOCABULARY / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-class Draw:
-    """Frozen draws of one named stream, from uniform doubles only."""
+class Draw(seeding.Draw):
+    """Frozen draws of one named stream of the bundled catalog."""
 
     def __init__(self, *path: str | int) -> None:
-        self._rng: np.random.RandomState = frozen_rng("webshop", "bundled", *path)
-
-    def unit(self) -> float:
-        """Return one draw, uniform on [0, 1)."""
-        return float(self._rng.random_sample())
-
-    def below(self, n: int) -> int:
-        """Return an integer of ``0 .. n-1``."""
-        return min(int(self.unit() * n), n - 1)
-
-    def chance(self, p: float) -> bool:
-        """Return true with probability ``p``."""
-        return self.unit() < p
-
-    def pick(self, items: Sequence[_T]) -> _T:
-        """Return one of the items."""
-        return items[self.below(len(items))]
-
-    def shuffled(self, items: Sequence[_T]) -> list[_T]:
-        """Return the items in random order."""
-        pool = list(items)
-        for last in range(len(pool) - 1, 0, -1):
-            other = self.below(last + 1)
-            pool[last], pool[other] = pool[other], pool[last]
-        return pool
-
-    def sample(self, items: Sequence[_T], k: int) -> list[_T]:
-        """Return ``k`` different items in random order."""
-        return self.shuffled(items)[:k]
-
-    def weighted(self, items: Sequence[_T], weights: Sequence[float]) -> _T:
-        """Return one item, drawn with the weights."""
-        left = self.unit() * fsum(weights)
-        for item, weight in zip(items, weights, strict=True):
-            left -= weight
-            if left < 0:
-                return item
-        return items[-1]
+        super().__init__("webshop", "bundled", *path)
 
 
 def count_tokens(text: str) -> int:

@@ -104,6 +104,11 @@ class WebShopFamily:
         }
 
     @property
+    def category_titles(self) -> Mapping[str, str]:
+        """Nothing: results on WebShop are not published by category."""
+        return {}
+
+    @property
     def disagreement(self) -> str:
         """Searches, compared by their first results."""
         return "fedenv.webshop.disagreement:DISAGREEMENT"

@@ -6,16 +6,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import fedenv
 from fedenv.adapters.http import RemoteEnv, RemoteError
 from fedenv.errors import ConfigError
 from fedenv.shopsite import Limits
 from fedenv.shopsite.app import MAX_REQUEST_BYTES
 from fedenv.shopsite.server import ShopServer, is_loopback
+from tests.conftest import WEBSHOP_IDS
 
 from .conftest import RANK
 
-IDS = list(fedenv.ENVIRONMENTS)
 HOSTILE = (
     "",
     "search[]",
@@ -100,7 +99,7 @@ class Client:
         )
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", WEBSHOP_IDS)
 def test_the_api_equals_the_local_environment(make_app, env_id):
     app = make_app(env_id, client_id=3)
     local = gym.make(env_id, client_id=3)

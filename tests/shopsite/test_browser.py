@@ -14,6 +14,7 @@ import fedenv
 from fedenv.shopsite import create_app
 from fedenv.shopsite.server import ShopServer
 from fedenv.webshop.oracle import plan
+from tests.conftest import WEBSHOP_IDS
 
 SCRIPT = Path(fedenv.__file__).parents[1] / "docs" / "screenshots.py"
 _spec = importlib.util.spec_from_file_location("screenshots", SCRIPT)
@@ -67,7 +68,7 @@ def score(browser):
     return float(browser.find_element("id", "score").get_attribute("data-score"))
 
 
-@pytest.mark.parametrize("env_id", list(fedenv.ENVIRONMENTS))
+@pytest.mark.parametrize("env_id", WEBSHOP_IDS)
 def test_a_purchase_scores_as_in_the_text_environment(browser, visit, env_id):
     twin = visit(env_id, client_id=7)
     session = twin.unwrapped.episode

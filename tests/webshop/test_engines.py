@@ -4,12 +4,11 @@ import itertools
 
 import pytest
 
-import fedenv
 from fedenv import Federation
 from fedenv.webshop.pipeline import FIELDS, SHOP_FIELDS
+from tests.conftest import WEBSHOP_IDS
 
 LUCENE_CLIENTS = ("FedWebShop-v0", "FedWebShop-CatalogSplit-v0")
-IDS = list(fedenv.ENVIRONMENTS)
 OWN = {"okapi": ("word", 1.2, 0.75, FIELDS), "lucene": ("english", 0.9, 0.4, SHOP_FIELDS)}
 
 
@@ -17,7 +16,7 @@ def settings_of(config):
     return config.engine, config.tokenizer, config.k1, config.b, config.fields
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", WEBSHOP_IDS)
 def test_the_reference_is_lucenes_and_so_are_clients_whose_variant_leaves_the_search_alone(env_id):
     federation = Federation(env_id)
     assert settings_of(federation.kernel(0, "reference").config) == ("lucene", *OWN["lucene"])
@@ -31,7 +30,7 @@ def test_the_reference_is_lucenes_and_so_are_clients_whose_variant_leaves_the_se
     assert knobs.get("client") == (None if engine == "lucene" else client)
 
 
-@pytest.mark.parametrize(("env_id", "engine"), [*itertools.product(IDS, OWN)])
+@pytest.mark.parametrize(("env_id", "engine"), [*itertools.product(WEBSHOP_IDS, OWN)])
 def test_an_engine_that_is_given_is_that_of_both_sides(env_id, engine):
     federation = Federation(env_id, engine=engine)
     for kind in ("client", "reference"):

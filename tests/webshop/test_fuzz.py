@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import fedenv
 from fedenv.webshop.session import Session
+from tests.conftest import WEBSHOP_IDS
 
 FRAGMENTS = [
     *("search[", "click[", "]", "[", "\n", " ", "", "<query>", "back to search", "< prev"),
@@ -33,7 +33,7 @@ def hostile(rng, info):
     return "".join(parts)
 
 
-@pytest.mark.parametrize("env_id", list(fedenv.ENVIRONMENTS))
+@pytest.mark.parametrize("env_id", WEBSHOP_IDS)
 def test_fuzzed_actions(env_id):
     rng = np.random.default_rng(7)
     env = gym.make(env_id, client_id=5).unwrapped
