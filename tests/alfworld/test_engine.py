@@ -204,6 +204,41 @@ def test_lamps_only_go_on_and_things_are_examined_in_the_hand():
     assert answers[10:] == ["You are carrying: a mug 1.", NOTHING_HAPPENS]
 
 
+def test_a_lamp_in_two_receptacles_is_one_thing_to_use():
+    lamp = Item("DeskLamp|1", "DeskLamp", ("Shelf|1", "Sink|1|SinkBasin"), (), (), ("toggleable",))
+    items = [lamp if item.id == lamp.id else item for item in KITCHEN.items]
+    game = Game(build_house(replace(KITCHEN, items=tuple(items), start="loc|3|0|0|0")))
+    assert game.reset()[1].count("use desklamp 1") == 1
+
+
+def test_states_of_things_that_cannot_get_them_are_not_told():
+    items = [
+        replace(item, states=("isToggled", "isSliced")) if item.kind == "Mug" else item
+        for item in KITCHEN.items
+    ]
+    answers = play(
+        "go to shelf 1\ntake mug 1 from shelf 1\nexamine mug 1",
+        replace(KITCHEN, items=tuple(items)),
+    )
+    assert answers[-1] == "There's nothing special about mug 1."
+
+
+def test_a_goal_may_be_reached_at_the_start():
+    items = [
+        replace(item, states=("isHot",)) if item.id == "Apple|2" else item for item in KITCHEN.items
+    ]
+    game = Game(build_house(replace(KITCHEN, items=tuple(items))))
+    game.reset()
+    assert game.won
+    assert game.step("look")[2]
+
+
+def test_the_list_of_commands_belongs_to_the_caller():
+    game = Game(build_house(KITCHEN))
+    game.reset()[1].clear()
+    assert len(game.admissible()) == 8
+
+
 def test_help_and_wrong_words():
     answers = play(
         "help\n HELP\n  help \ngo shelf 1\ngo to to shelf 1\nlook \nlook  up\nexamine  shelf 1"
@@ -224,6 +259,13 @@ def test_names():
         "bathtub|2|bathtubbasin": "bathtubbasin 1",
         "agent1": "agent1 ",
     }
+
+
+def test_things_and_places_are_numbered_together():
+    place, item = Receptacle("Box|1", "Box", "loc|9|0|0|0"), Item("Box|2", "Box", ("Box|1",))
+    more = (*KITCHEN.items, item), (*KITCHEN.receptacles, place)
+    answers = play("go to box 2", replace(KITCHEN, items=more[0], receptacles=more[1]))
+    assert answers == ["You arrive at box 2. On the box 2, you see a box 1."]
 
 
 def test_items_that_stand_nowhere_count_in_names():
