@@ -83,12 +83,14 @@ class Goal:
     def progress(self, state: State) -> tuple[int, int]:
         """Return how many facts hold and how many are asked for.
 
-        Per clause the alternative counts that has the most; for "heat some potato and put it in the
-        sink" the facts are "it is hot" and "it is in a sink", of one and the same potato.
+        Per clause the alternative counts that lacks the fewest; for "heat some potato and put it
+        in the sink" the facts are "it is hot" and "it is in a sink", of one and the same potato.
         """
         done = asked = 0
         for alternatives in self.clauses:
-            counts = [(sum(f.holds(state) for f in facts), -len(facts)) for facts in alternatives]
-            best, length = max(counts)
-            done, asked = done + best, asked - length
+            counts = [
+                (sum(not f.holds(state) for f in facts), len(facts)) for facts in alternatives
+            ]
+            missing, length = min(counts)
+            done, asked = done + length - missing, asked + length
         return done, asked

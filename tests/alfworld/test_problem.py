@@ -54,6 +54,11 @@ def test_what_no_action_depends_on_still_counts_as_mentioned():
     assert "Mug|9" not in {item.id for item in Problem.parse(text, "").items}
 
 
+def test_a_fact_may_be_said_twice():
+    facts = TEXT[TEXT.index("(:init") + 6 : TEXT.index("(:goal")].rstrip()[:-1]
+    assert Problem.parse(TEXT.replace("(:init", f"(:init {facts}"), PROBLEM.task_desc) == PROBLEM
+
+
 def test_a_declared_name_without_facts_is_no_item():
     text = TEXT.replace("(:objects\n", "(:objects Mug - object\n")
     assert Problem.parse(text, PROBLEM.task_desc) == PROBLEM
