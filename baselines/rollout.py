@@ -15,11 +15,12 @@ from typing import Any
 
 import gymnasium
 
-from baselines.config import Config, EnvironmentConfig, RolloutConfig
+from baselines.arena import Arena
+from baselines.config import Config, RolloutConfig
 from baselines.policies.protocol import Choice, Policy, Turn
 from baselines.records import Episode, StepSample
 from baselines.streams import CENTRAL, Stream, action_seed
-from fedenv.federation import Federation, shared_federation
+from fedenv.federation import Federation
 
 Check = Callable[[], None]
 """Called now and then; raises where there is no time left."""
@@ -42,24 +43,6 @@ class Plan:
     episode_seed: int
     action_key: int
     group: int
-
-
-def open_federation(config: EnvironmentConfig) -> Federation:
-    """Return the federation of a run, shared in this process.
-
-    Raises:
-        ConfigError: A value is unknown or out of range.
-        DataError: The data cannot be read.
-    """
-    checked = Federation(
-        config.id,
-        num_clients=config.num_clients,
-        partition=config.partition,
-        federation_seed=config.federation_seed,
-        data=config.data,
-        **config.knobs,
-    )
-    return shared_federation(config.id, checked.arguments)
 
 
 def training_plans(
@@ -146,7 +129,7 @@ class _Slot:
 
 def play(
     policy: Policy,
-    federation: Federation,
+    arena: Arena,
     plans: Sequence[Plan],
     rewards: RolloutConfig,
     *,
@@ -158,7 +141,7 @@ def play(
 
     Args:
         policy: Who acts.
-        federation: Where.
+        arena: Where.
         plans: What is played.
         rewards: The trainer's rewards, and how many episodes run side by side.
         temperature: Of the policy.
@@ -169,7 +152,6 @@ def play(
         One episode per plan, in the order of the plans.
     """
     waiting = deque(enumerate(plans))
-    free: dict[int, list[gymnasium.Env[str, str]]] = {}
     running: dict[int, _Slot] = {}
     episodes: dict[int, Episode] = {}
 
@@ -179,13 +161,7 @@ def play(
             if not waiting:
                 break
             place, plan = waiting.popleft()
-            spare = free.setdefault(plan.client_id, [])
-            env = (
-                spare.pop()
-                if spare
-                else federation.make_env(plan.client_id, disable_env_checker=True, **environment)
-            )
-            running[slot] = _Slot(plan, place, env)
+            running[slot] = _Slot(plan, place, arena.take(plan.client_id, **environment))
             started.append(slot)
         policy.begin(started)
 
@@ -200,7 +176,7 @@ def play(
             episode = slot.step(turn, choice, rewards)
             if episode is not None:
                 episodes[slot.place] = episode
-                free[slot.plan.client_id].append(slot.env)
+                arena.give_back(slot.env, slot.plan.client_id, **environment)
                 del running[turn.slot]
                 ended.append(turn.slot)
         if ended:
