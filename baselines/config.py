@@ -17,11 +17,6 @@ from baselines.keys import check_section, info_of, key, plain, read_section
 from fedenv.errors import ConfigError, DataError, unknown_name
 from fedenv.fingerprint import digest
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
-
 MODES = ("federated", "centralized", "local")
 GRPO, PPO = "grpo", "ppo"
 MAX_SEED = 2**31 - 1
@@ -351,6 +346,19 @@ def config_from_json(content: Mapping[str, Mapping[str, Any]]) -> Config:
     return config_from(given)
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return what a TOML text says.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # brought by the extra "train"
+    return tomllib.loads(text)
+
+
 def read_config(path: str | os.PathLike[str], changes: Mapping[str, Any] | None = None) -> Config:
     """Read a configuration.
 
@@ -363,10 +371,10 @@ def read_config(path: str | os.PathLike[str], changes: Mapping[str, Any] | None 
         ConfigError: A table or key is unknown, missing or illegal.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_toml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: no TOML ({error})") from error
     for name, value in (changes or {}).items():
         table, dot, item = name.partition(".")

@@ -203,17 +203,17 @@ def make(*, seed, critic, options):
     return HashedPolicy(seed, critic)
 
 
-def config(algorithm="grpo", **tables):
+def config(name="grpo", /, **tables):
     """Return the content of a configuration of a quick run; tables are merged in."""
     content = {
-        "environment": {"id": ENV_ID, "num_clients": 6, "partition": {"name": "uniform"}},
+        "environment": {"id": ENV_ID, "num_clients": 6, "partition": "uniform"},
         "policy": {"name": "tests.baselines.toy:make"},
-        "algorithm": {"name": algorithm, "kl_coef": 0.0, "minibatch_size": 16},
+        "algorithm": {"name": name, "kl_coef": 0.0, "minibatch_size": 16},
         "federation": {"rounds": 3, "clients_per_round": 2, "local_epochs": 2},
         "rollout": {"tasks_per_epoch": 4, "group_size": 4, "parallel_episodes": 8},
         "optimizer": {"actor_lr": 0.05, "critic_lr": 0.05, "weight_decay": 0.0},
         "evaluation": {"tasks": 12, "temperature": 1.0},
     }
-    for name, table in tables.items():
-        content.setdefault(name, {}).update(table)
+    for section, table in tables.items():
+        content.setdefault(section, {}).update(table)
     return content
