@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from baselines.errors import AggregationError
-from baselines.tensorfile import Header, map_data, read_header, write_atomically
+from baselines.tensorfile import Header, TensorInfo, map_data, read_header, write_atomically
 
 CHUNK_BYTES = 1 << 22
 
@@ -184,16 +184,21 @@ def _checked_headers(
                 f"client {item.client_id} has the weight {item.weight!r}; it must be above 0"
             )
         for name in dict.fromkeys((*like.tensors, *header.tensors)):
-            wanted, got = like.tensors.get(name), header.tensors.get(name)
+            wanted, got = _text(like.tensors.get(name)), _text(header.tensors.get(name))
             if wanted != got:
                 raise AggregationError(
-                    f"client {item.client_id}: tensor {name!r} should be {_text(wanted)}, "
-                    f"is {_text(got)}; nothing was averaged"
+                    f"client {item.client_id}: tensor {name!r} should be {wanted}, is {got}; "
+                    "nothing was averaged"
                 )
+        if header.tensors != like.tensors:
+            raise AggregationError(
+                f"{item.path}: the tensors lie in another order; write it with "
+                "baselines.tensorfile.write_tensors"
+            )
     return headers
 
 
-def _text(info: Any) -> str:
+def _text(info: TensorInfo | None) -> str:
     return "absent" if info is None else f"{info.dtype} of shape {list(info.shape)}"
 
 

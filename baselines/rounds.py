@@ -102,7 +102,8 @@ def _round(
     due = (t + 1) % config.evaluation.every == 0 or t + 1 == config.federation.rounds
     cohort = cohort_of(config, t)  # S_t
     theta = run.theta(t)
-    records, failures = _collect(config, t, cohort, due, theta, run, executor, progress)
+    asked = due and config.evaluation.clients
+    records, failures = _collect(config, t, cohort, asked, theta, run, executor, progress)
     if len(records) < config.min_clients:
         raise RoundError(
             f"round {t}: {len(records)} of {len(cohort)} clients answered, "
