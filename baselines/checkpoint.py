@@ -7,8 +7,8 @@
     theta/0000.safetensors            averaged parameters after so many rounds
     rounds/0000/client-0042.json      what a client did in a round (0-based), with digests of
                 …/client-0042.safetensors       its parameters at the end,
-                …/client-0042.samples.gz        its step samples
-    kept/client-0042-0000.safetensors what a client wants back in its next round
+                …/client-0042.samples.gz        its step samples,
+                …/client-0042.kept.safetensors  what it wants back in its next round
     commits/0001.json                 "one round is complete": its row of metrics, digests
     metrics.jsonl                     the rows of all commits
     timing.jsonl                      wall-clock times; nothing depends on them
@@ -21,7 +21,6 @@ there, and asks for the others.
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from baselines.streams import CENTRAL
 from baselines.tensorfile import (
     check_digest,
     read_tensors,
+    sync_folder,
     write_atomically,
     write_tensors,
 )
@@ -45,7 +45,7 @@ from fedenv.version import __version__
 
 FORMAT = "fedenv-training/1"
 METRICS, TIMING, RUN, MANIFEST = "metrics.jsonl", "timing.jsonl", "run.json", "manifest.json"
-_log = logging.getLogger(__name__)
+PARAMETERS, KEPT, SAMPLES = "safetensors", "kept.safetensors", "samples.gz"
 
 
 class RunFolder:
@@ -63,9 +63,22 @@ class RunFolder:
 
     def __init__(self, folder: Path, config: Config, federation: Federation) -> None:
         self.folder, self._config = folder, config
-        for name in ("theta", "rounds", "kept", "commits"):
+        for name in ("theta", "rounds", "commits"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder)
+        try:
+            self._claim(config, federation)
+            self._commits = self._read_commits()
+            self._write_metrics()
+            if self._commits:
+                self._clean(len(self._commits) - 1)
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, config: Config, federation: Federation) -> None:
+        """Write down whose folder this is, or find it written down."""
+        folder = self.folder
         about = {
             "format": FORMAT,
             "fedenv_version": __version__,
@@ -83,8 +96,6 @@ class RunFolder:
                 )
         write_json(folder / RUN, {**wanted, "all_keys": config.to_json()})
         write_json(folder / MANIFEST, federation.manifest())
-        self._commits = self._read_commits()
-        self._write_metrics()
 
     def close(self) -> None:
         """Let others work in the folder."""
@@ -112,12 +123,7 @@ class RunFolder:
         """
         return read_tensors(self.theta_path(number), self._commits[number]["theta"])[0]
 
-    def theta_digest(self, number: int) -> str:
-        """Return the digest of the file of the parameters after so many rounds."""
-        name: str = self._commits[number]["theta"]
-        return name
-
-    def client_path(self, round_index: int, client_id: int, suffix: str = "safetensors") -> Path:
+    def client_path(self, round_index: int, client_id: int, suffix: str = PARAMETERS) -> Path:
         """Return where a client's part of a round is."""
         name = "central" if client_id == CENTRAL else f"{client_id:04d}"
         return self.folder / "rounds" / f"{round_index:04d}" / f"client-{name}.{suffix}"
@@ -136,9 +142,9 @@ class RunFolder:
             "samples": None,
         }
         if update.kept:
-            record["kept"] = write_tensors(self._kept_path(*place), update.kept, note)
+            record["kept"] = write_tensors(self.client_path(*place, KEPT), update.kept, note)
         if update.samples:
-            path = self.client_path(*place, "samples.gz")
+            path = self.client_path(*place, SAMPLES)
             record["samples"] = write_atomically(path, lambda p: _fill(p, update.samples))
         write_json(self.client_path(*place, "json"), record)
 
@@ -155,7 +161,7 @@ class RunFolder:
         try:
             check_digest(self.client_path(round_index, client_id), record["parameters"])
             if record["kept"] is not None:
-                check_digest(self._kept_path(round_index, client_id), record["kept"])
+                check_digest(self.client_path(round_index, client_id, KEPT), record["kept"])
         except DataError as error:
             raise DataError(f"{error}; or remove {path}: the client will train again") from error
         return record
@@ -173,7 +179,7 @@ class RunFolder:
                 record = parse_json(read_bytes(path), path)
                 if record["kept"] is None:
                     return {}
-                return read_tensors(self._kept_path(earlier, client_id), record["kept"])[0]
+                return read_tensors(self.client_path(earlier, client_id, KEPT), record["kept"])[0]
         return {}
 
     def commit(self, number: int, row: Mapping[str, Any], digest: str) -> None:
@@ -185,6 +191,8 @@ class RunFolder:
             digest: Digest of the parameters after them, which are written.
         """
         content = {"round": number, "theta": digest, "row": dict(row)}
+        for name in ("theta", "rounds"):
+            sync_folder(self.folder / name)
         write_json(self.folder / "commits" / f"{number:04d}.json", content)
         self._commits.append(content)
         append_line(self.folder / METRICS, row)
@@ -193,10 +201,6 @@ class RunFolder:
     def note_time(self, row: Mapping[str, Any]) -> None:
         """Write down how long something took."""
         append_line(self.folder / TIMING, row)
-
-    def _kept_path(self, round_index: int, client_id: int) -> Path:
-        name = "central" if client_id == CENTRAL else f"{client_id:04d}"
-        return self.folder / "kept" / f"client-{name}-{round_index:04d}.safetensors"
 
     def _read_commits(self) -> list[dict[str, Any]]:
         commits: list[dict[str, Any]] = []
@@ -209,22 +213,18 @@ class RunFolder:
         write_atomically(self.folder / METRICS, lambda path: _fill(path, text.encode("ascii")))
 
     def _clean(self, number: int) -> None:
-        """Remove what is not to be kept; a kill in between leaves files that do no harm."""
-        if number:
-            for client_id in self._commits[number]["row"]["answered"]:
-                newest = self._kept_path(number - 1, client_id)
-                prefix = newest.name.rpartition("-")[0]
-                for path in newest.parent.glob(f"{prefix}-*.safetensors"):
-                    if path.name < newest.name:
-                        path.unlink(missing_ok=True)
+        """Remove what is not to be kept, whatever a kill may have left."""
+        for client_id in self._commits[number]["row"].get("answered", ()):
+            for earlier in range(number - 1):
+                self.client_path(earlier, client_id, KEPT).unlink(missing_ok=True)
         keep = self._config.storage.keep_rounds
-        if keep:
-            for old in range(1, number - keep + 1):
-                self.theta_path(old).unlink(missing_ok=True)
-            for folder in (self.folder / "rounds").iterdir():
-                if int(folder.name) < number - keep:
-                    for path in folder.glob("*.safetensors"):
-                        path.unlink(missing_ok=True)
+        if not keep:
+            return
+        for old in range(1, number - keep + 1):
+            self.theta_path(old).unlink(missing_ok=True)
+        for old in range(number - keep):
+            for client_id in self._commits[old + 1]["row"]["answered"]:
+                self.client_path(old, client_id).unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -235,6 +235,7 @@ def write_json(path: Path, value: Any) -> None:
     """
     text = json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
     write_atomically(path, lambda partial: _fill(partial, text.encode("ascii")))
+    sync_folder(path.parent)
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:

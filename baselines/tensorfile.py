@@ -145,6 +145,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
 def write_atomically(path: Path, fill: Callable[[Path], None]) -> str:
     """Let a function write a temporary file, make it durable, and put it in its place.
 
+    The name in the folder is durable with the next :func:`sync_folder`.
+
     Returns:
         The file's digest.
 
@@ -158,7 +160,6 @@ def write_atomically(path: Path, fill: Callable[[Path], None]) -> str:
         with open(partial, "rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(partial, path)
-        sync_folder(path.parent)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: cannot be written ({error})") from error
     return name

@@ -26,7 +26,8 @@ CONFIG = toy.config(
     environment={"partition": "uniform"},
     federation={"rounds": 30, "optimizer_state": "keep", "critic": "client", "weights": "tasks"},
     algorithm={"kl_coef": 0.01},
-    evaluation={"every": 5},
+    rollout={"tasks_per_epoch": 2},
+    evaluation={"every": 5, "tasks": 4},
     storage={"keep_rounds": 3},
 )
 NOT_COMPARED = {"timing.jsonl", ".lock"}
@@ -61,8 +62,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def main(kills: int, seed: int, longest: float) -> None:
+def main(kills: int, seed: int, longest: float, rounds: int) -> None:
     """Kill so many times, then compare."""
+    CONFIG["federation"]["rounds"] = rounds
     draws = random.Random(seed)
     work = Path(tempfile.mkdtemp())
     began = time.monotonic()
@@ -100,5 +102,6 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=float, default=0.25, help="as a share of a whole run")
+    parser.add_argument("--rounds", type=int, default=30)
     arguments = parser.parse_args()
-    main(arguments.kills, arguments.seed, arguments.longest)
+    main(arguments.kills, arguments.seed, arguments.longest, arguments.rounds)

@@ -228,6 +228,6 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         partial.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(DataError, match="x: cannot be written .*No space left"):
+    with pytest.raises(DataError, match=r"x: cannot be written .*No space left"):
         write_atomically(path, fail)
     assert path.read_bytes() == b"before"

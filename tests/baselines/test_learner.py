@@ -48,7 +48,8 @@ def episodes_of(arena, config, policy):
 
 def test_one_full_step_is_adamw_on_the_policy_gradient(arena):
     config = make(
-        algorithm={"minibatch_size": 0, "entropy_coef": 0.0}, optimizer={"max_grad_norm": 0.5}
+        algorithm={"minibatch_size": 0, "entropy_coef": 0.0},
+        optimizer={"max_grad_norm": 0.5, "eps": 1e-3},
     )
     policy, twin = make_policy(config), make_policy(config)
     episodes = episodes_of(arena, config, policy)
@@ -57,7 +58,7 @@ def test_one_full_step_is_adamw_on_the_policy_gradient(arena):
     samples = step_samples(with_group_advantages(episodes, normalize=True))
     advantages = torch.tensor([sample.advantage for sample in samples])
     weight = twin.parameters["actor.weight"]
-    optimizer = torch.optim.AdamW([weight], lr=0.05, weight_decay=0.0)
+    optimizer = torch.optim.AdamW([weight], lr=0.05, eps=1e-3, weight_decay=0.0)
     (-(twin.evaluate(samples).log_probs * advantages).mean()).backward()
     norm = float(weight.grad.norm())
     assert measured["grad_norm"] == pytest.approx(norm, rel=1e-4)
@@ -163,7 +164,10 @@ def test_divergence_is_an_error_of_the_client(arena):
     assert torch.equal(before["actor.weight"].isnan(), policy.state()["actor.weight"].isnan())
 
 
-def update(config, arena, order=Order(1, 2), state=None, kept=None, **arguments):
+ORDER = Order(1, 2)
+
+
+def update(config, arena, order=ORDER, state=None, kept=None, **arguments):
     start = averaged_part(config, make_policy(config).state()) if state is None else state
     return local_update(config, arena, order, start, kept or {}, **arguments)
 
@@ -252,7 +256,7 @@ def test_step_samples_are_written(arena, tmp_path):
     assert all(math.fsum(values) == pytest.approx(0, abs=1e-6) for values in by_group.values())
     assert any(any(values) for values in by_group.values())
     # Seed and actions replay the episode.
-    first = [row for row in rows if (row["epoch"], row["group"], row["step"]) == (0, 0, 0)][0]
+    first = next(row for row in rows if (row["epoch"], row["group"], row["step"]) == (0, 0, 0))
     env = arena.take(2, split="train")
     observation, _ = env.reset(seed=first["episode_seed"], options={"task_id": first["task_id"]})
     assert text_hash(observation) == first["observation"]
