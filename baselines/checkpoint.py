@@ -233,7 +233,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         DataError: The file cannot be written.
     """
-    text = json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
     write_atomically(path, lambda partial: _fill(partial, text.encode("ascii")))
     sync_folder(path.parent)
 

@@ -1,15 +1,16 @@
-"""What the tests of training share; all of them need PyTorch."""
+"""What the tests of training share. Without PyTorch (extra ``train``) none of them is collected."""
+
+from importlib.util import find_spec
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs PyTorch (extra 'train')")
-pytest.importorskip("safetensors", reason="needs safetensors (extra 'train')")
-
-from tests.baselines import toy  # noqa: E402
+collect_ignore_glob = [] if find_spec("torch") and find_spec("safetensors") else ["test_*.py"]
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _toy_family():
+    from tests.baselines import toy
+
     toy.register()
     yield
     del toy.ENVIRONMENTS[toy.ENV_ID]
@@ -17,4 +18,6 @@ def _toy_family():
 
 @pytest.fixture(autouse=True)
 def _one_thread():
+    import torch
+
     torch.set_num_threads(1)
