@@ -67,6 +67,7 @@ def train(
     """
     torch.set_num_threads(config.run.torch_threads)
     arena = Arena(config.environment)
+    arena.federation.task_positions(config.evaluation.split, 0)  # refused now, not after a round
     initial = make_policy(config).state()
     run = RunFolder(Path(out), config, arena.federation)
     averager = Averager()

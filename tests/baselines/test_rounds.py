@@ -346,6 +346,12 @@ def test_cohorts_of_the_modes():
     assert len(cohort_of(make(federation={"clients_per_round": 5}), 3)) == 5
 
 
+def test_a_split_without_tasks_is_refused_before_anything_is_done(tmp_path):
+    with pytest.raises(ConfigError, match="the split 'test' has no tasks here"):
+        train(make(evaluation={"split": "test"}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_kill(tmp_path):
     """A real process, killed at random moments; the driver compares every file."""
     began = time.monotonic()
