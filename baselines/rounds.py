@@ -20,6 +20,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,15 @@ def train(
     run = RunFolder(Path(out), config, arena.federation)
     averager = Averager()
     try:
-        if run.completed is None:
-            theta = averaged_part(config, initial)
-            name = write_tensors(run.theta_path(0), theta, {"round": 0})
-            row = {"round": 0, "evaluation": _evaluate(config, arena, initial)}
-            run.commit(0, row, name)
-        progress({"event": "start", "rows": run.rows, "rounds": config.federation.rounds})
         clients = executor or InProcess(arena)
+        loop = _Loop(config, arena, initial, run, averager, clients, progress)
+        if run.completed is None:
+            loop.begin()
+        progress({"event": "start", "rows": run.rows, "rounds": config.federation.rounds})
         for t in range(run.completed or 0, config.federation.rounds):
-            row = _round(config, t, run, clients, averager, arena, initial, progress)
+            began = time.monotonic()
+            row = loop.round(t)
+            run.note_time({"round": t + 1, "seconds": time.monotonic() - began})
             progress({"event": "round", "row": row})
         return run.theta_path(run.completed or 0)
     finally:
@@ -88,62 +89,101 @@ def train(
         run.close()
 
 
-def _round(
-    config: Config,
-    t: int,
-    run: RunFolder,
-    executor: Executor,
-    averager: Averager,
-    arena: Arena,
-    initial: State,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Run round t and commit it; return its row of metrics."""
-    began = time.monotonic()
-    due = (t + 1) % config.evaluation.every == 0 or t + 1 == config.federation.rounds
-    cohort = cohort_of(config, t)  # S_t
-    theta = run.theta(t)
-    asked = due and config.evaluation.clients
-    records, failures = _collect(config, t, cohort, asked, theta, run, executor, progress)
-    if len(records) < config.min_clients:
-        raise RoundError(
-            f"round {t}: {len(records)} of {len(cohort)} clients answered, "
-            f"federation.min_clients is {config.min_clients}; nothing was averaged, nothing is "
-            "lost: start again to ask the others again. Failures: "
-            + "; ".join(f"client {f['client_id']}: {f['error']}" for f in failures)
-        )
-    weighted = config.federation.weights == "tasks"
-    contributions = [
-        Contribution(k, run.client_path(t, k), float(record["num_tasks"]) if weighted else 1.0)
-        for k, record in records.items()
-    ]
-    averager.average(contributions, t, read_header(run.theta_path(t)))  # theta_{t+1}
-    writing = averager.write(run.theta_path(t + 1), {"round": t + 1})
-    following = averager.tensors()
-    drifts = measure_drift(contributions, run.theta_path(t), following)
-    size = sum(tensor.nbytes for tensor in theta.values())
-    row = {
-        "round": t + 1,
-        "cohort": list(cohort),
-        "answered": list(records),
-        "failures": failures,
-        "bytes_down": size * len(cohort),
-        "bytes_up": size * len(records),
-        "clients": [
-            {
-                "client_id": k,
-                "num_tasks": record["num_tasks"],
-                "update_norm": drifts[k].norm,
-                "update_cosine": drifts[k].cosine,
-                **record["metrics"],
-            }
+@dataclass(frozen=True)
+class _Loop:
+    """What all rounds of a run share."""
+
+    config: Config
+    arena: Arena
+    initial: State
+    run: RunFolder
+    averager: Averager
+    executor: Executor
+    progress: Progress
+
+    def begin(self) -> None:
+        """Write and measure the initial parameters theta_0."""
+        theta = averaged_part(self.config, self.initial)
+        name = write_tensors(self.run.theta_path(0), theta, {"round": 0})
+        self.run.commit(0, {"round": 0, "evaluation": self.evaluate(theta)}, name)
+
+    def round(self, t: int) -> dict[str, Any]:
+        """Run round t and commit it; return its row of metrics."""
+        config, run = self.config, self.run
+        due = (t + 1) % config.evaluation.every == 0 or t + 1 == config.federation.rounds
+        cohort = cohort_of(config, t)  # S_t
+        theta = run.theta(t)
+        records, failures = self.collect(t, cohort, theta, due and config.evaluation.clients)
+        if len(records) < config.min_clients:
+            raise RoundError(
+                f"round {t}: {len(records)} of {len(cohort)} clients answered, "
+                f"federation.min_clients is {config.min_clients}; nothing was averaged, nothing "
+                "is lost: start again to ask the others again. Failures: "
+                + "; ".join(f"client {f['client_id']}: {f['error']}" for f in failures)
+            )
+        weighted = config.federation.weights == "tasks"
+        contributions = [
+            Contribution(k, run.client_path(t, k), float(record["num_tasks"]) if weighted else 1.0)
             for k, record in records.items()
-        ],
-        "evaluation": _evaluate(config, arena, {**initial, **following}) if due else None,
-    }
-    run.commit(t + 1, row, writing.result())
-    run.note_time({"round": t + 1, "seconds": time.monotonic() - began})
-    return row
+        ]
+        self.averager.average(contributions, t, read_header(run.theta_path(t)))
+        writing = self.averager.write(run.theta_path(t + 1), {"round": t + 1})
+        following = self.averager.tensors()  # theta_{t+1}
+        drifts = measure_drift(contributions, run.theta_path(t), following)
+        size = sum(tensor.nbytes for tensor in theta.values())
+        row = {
+            "round": t + 1,
+            "cohort": list(cohort),
+            "answered": list(records),
+            "failures": failures,
+            "bytes_down": size * len(cohort),
+            "bytes_up": size * len(records),
+            "clients": [
+                {
+                    "client_id": k,
+                    "num_tasks": record["num_tasks"],
+                    "update_norm": drifts[k].norm,
+                    "update_cosine": drifts[k].cosine,
+                    **record["metrics"],
+                }
+                for k, record in records.items()
+            ],
+            "evaluation": self.evaluate(following) if due else None,
+        }
+        run.commit(t + 1, row, writing.result())
+        return row
+
+    def collect(
+        self, t: int, cohort: tuple[int, ...], theta: State, evaluate: bool
+    ) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
+        """Ask every client of the cohort, those that fail again; write down what they answer.
+
+        Returns:
+            The records of those that answered, by client in ascending order, and all failures.
+        """
+        run = self.run
+        records = {k: record for k in cohort if (record := run.client_record(t, k)) is not None}
+        failures: list[dict[str, Any]] = []
+        for attempt in range(1 + self.config.federation.retries):
+            orders = {k: Order(t, k, evaluate) for k in cohort if k not in records}
+            if not orders:
+                break
+            kept = {k: run.kept(t, k) for k in orders}
+            for answer in self.executor.run(self.config, list(orders.values()), theta, kept):
+                k = answer.client_id
+                try:
+                    records[k] = run.save_client(check_answer(answer, orders, theta))
+                    self.progress({"event": "client", "round": t, "client_id": k})
+                except ClientError as error:
+                    _log.warning("round %d: client %d: %s", t, k, error)
+                    failures.append({"client_id": k, "attempt": attempt, "error": str(error)})
+        return dict(sorted(records.items())), failures
+
+    def evaluate(self, theta: State) -> dict[str, Any]:
+        """Measure averaged parameters on the reference kernel: the "server aggregated" curve."""
+        policy = make_policy(self.config)
+        policy.load_state({**self.initial, **theta})
+        return {"reference": evaluate_policy(self.config, self.arena, policy, 0, "reference")}
 
 
 def cohort_of(config: Config, t: int) -> tuple[int, ...]:
@@ -154,44 +194,6 @@ def cohort_of(config: Config, t: int) -> tuple[int, ...]:
         return (config.federation.local_client,)
     size = config.federation.clients_per_round
     return sample_cohort(config.run.seed, t, config.environment.num_clients, size)
-
-
-def _collect(
-    config: Config,
-    t: int,
-    cohort: tuple[int, ...],
-    evaluate: bool,
-    theta: State,
-    run: RunFolder,
-    executor: Executor,
-    progress: Progress,
-) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
-    """Ask every client of the cohort, those that fail again; write down what they answer.
-
-    Returns:
-        The records of those that answered, by client in ascending order, and all failures.
-    """
-    records = {k: record for k in cohort if (record := run.client_record(t, k)) is not None}
-    failures: list[dict[str, Any]] = []
-    for attempt in range(1 + config.federation.retries):
-        missing = [k for k in cohort if k not in records]
-        if not missing:
-            break
-        orders = {k: Order(t, k, evaluate) for k in missing}
-        kept = {k: run.kept(t, k) for k in missing}
-        for answer in executor.run(config, list(orders.values()), theta, kept):
-            try:
-                update = check_answer(answer, orders, theta)
-            except ClientError as error:
-                failures.append(
-                    {"client_id": answer.client_id, "attempt": attempt, "error": str(error)}
-                )
-                continue
-            records[update.client_id] = run.save_client(update)
-            progress({"event": "client", "round": t, "client_id": update.client_id})
-    for failure in failures:
-        _log.warning("round %d: client %d: %s", t, failure["client_id"], failure["error"])
-    return dict(sorted(records.items())), failures
 
 
 def check_answer(
@@ -223,10 +225,3 @@ def check_answer(
 
 def _text(tensor: torch.Tensor | None) -> str:
     return "absent" if tensor is None else f"{tensor.dtype} of shape {list(tensor.shape)}"
-
-
-def _evaluate(config: Config, arena: Arena, state: State) -> dict[str, Any]:
-    """Measure averaged parameters on the reference kernel: the "server aggregated" curve."""
-    policy = make_policy(config)
-    policy.load_state(state)
-    return {"reference": evaluate_policy(config, arena, policy, 0, "reference")}

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.advantages import (
@@ -39,6 +39,7 @@ def test_the_group_is_scaled_by_its_deviation_plus_epsilon():
     assert group_relative([1e-6, -1e-6])[0] == pytest.approx(1e-6 / (math.sqrt(2) * 1e-6 + 1e-6))
 
 
+@settings(deadline=None)
 @given(REWARDS, st.floats(0.5, 4), st.floats(-5, 5))
 def test_group_relative_ignores_shift_and_scale(rewards, scale, shift):
     spread = max(rewards) - min(rewards)
@@ -54,6 +55,7 @@ def test_gae_by_hand():
     assert generalized_advantages([0, 2, 8], [1, 2, 4], 0.5, 0.5) == [0.75, 3.0, 4.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=9))
 def test_gae_limits(steps):
     rewards, values = zip(*steps, strict=True)
