@@ -12,6 +12,7 @@ from baselines import aggregation
 from baselines.aggregation import Averager, Contribution, measure_drift
 from baselines.errors import AggregationError
 from baselines.tensorfile import (
+    Header,
     file_digest,
     read_header,
     read_tensors,
@@ -151,6 +152,18 @@ def test_what_does_not_fit_is_refused(tmp_path, averager):
             averager.average(save(tmp_path, [good, state]), 4)
         with pytest.raises(AggregationError, match=message):
             averager.average(save(tmp_path, [state]), 4, expected)
+
+
+def test_tensors_in_another_order_are_refused(tmp_path, averager):
+    state = {"a": torch.ones(3), "b": torch.zeros(3)}
+    contributions = save(tmp_path, [state, state])
+    header = read_header(contributions[1].path)
+    swapped = {"a": header.tensors["b"], "b": header.tensors["a"]}
+    data = contributions[1].path.read_bytes()[header.size :]
+    head = Header(swapped, {}, 0).encode(header.note)
+    contributions[1].path.write_bytes(head + data)
+    with pytest.raises(AggregationError, match="the tensors lie in another order"):
+        averager.average(contributions, 4)
 
 
 def test_other_rounds_clients_and_weights_are_refused(tmp_path, averager):

@@ -133,6 +133,18 @@ def test_kl_pulls_towards_the_reference(arena):
     assert gaps[1] < gaps[0] / 2
 
 
+def test_the_bonus_raises_entropy(arena):
+    entropies = []
+    for coefficient in (0.0, 50.0):
+        config = make(algorithm={"entropy_coef": coefficient, "epochs": 8})
+        policy = make_policy(config)
+        episodes = episodes_of(arena, config, policy)
+        Learner(config, policy).update(episodes, STREAM, nothing)
+        with torch.no_grad():
+            entropies.append(float(policy.evaluate(step_samples(episodes)).entropies.mean()))
+    assert entropies[1] > entropies[0] + 0.01
+
+
 def test_fedprox_pulls_towards_the_round(arena):
     config = make(federation={"prox_mu": 2.0}, algorithm={"minibatch_size": 0})
     policy = make_policy(config)
@@ -212,6 +224,16 @@ def test_critic_switch(arena):
     assert not a.kept
     assert list(a.state) == ["actor.weight"]
     assert torch.equal(a.state["actor.weight"], b.state["actor.weight"]), "nothing is kept"
+
+
+def test_every_fresh_critic_is_another_one(arena, monkeypatch):
+    named = []
+    monkeypatch.setattr(
+        "baselines.local_update.fresh_critic_seed", lambda *name: named.append(name) or len(named)
+    )
+    for order in (Order(1, 2), Order(1, 3), Order(2, 2)):
+        update(make("ppo", federation={"critic": "fresh"}, run={"seed": 5}), arena, order)
+    assert named == [(5, 2, 1), (5, 3, 1), (5, 2, 2)]
 
 
 def test_optimizer_switch(arena):

@@ -184,6 +184,28 @@ def test_evaluation_is_the_same_every_time_and_counts_categories(arena):
     assert evaluate_policy(everything, arena, policy, 0, "reference")["episodes"] == 12
 
 
+class Lifter(toy.HashedPolicy):
+    """Lifts the lid, which only some clients' boxes have, and then knows what to press."""
+
+    def act(self, turns, temperature=1.0):
+        chosen = super().act(turns, temperature)
+        for choice, turn in zip(chosen, turns, strict=True):
+            wanted = turn.observation.split()[-1]
+            choice.action = "lift" if turn.observation.startswith("closed") else wanted
+        return chosen
+
+
+def test_evaluation_runs_in_the_kernel_that_was_asked_for(arena):
+    policy = Lifter(0, False)
+    found = {
+        (client, kernel): evaluate_policy(GRPO, arena, policy, client, kernel)["success"]
+        for client in (0, 2)
+        for kernel in ("client", "reference")
+    }
+    expected = {(0, "client"): 0, (0, "reference"): 0, (2, "client"): 1, (2, "reference"): 0}
+    assert found == expected
+
+
 def test_temperature_is_the_policys(arena):
     cold = config_from(toy.config(evaluation={"temperature": 0.0, "episodes_per_task": 3}))
     measured = evaluate_policy(cold, arena, make_policy(cold), 0, "reference")

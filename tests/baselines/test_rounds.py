@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from baselines.arena import Arena
 from baselines.checkpoint import RunFolder
 from baselines.config import config_from
 from baselines.errors import ClientError, RoundError
+from baselines.evaluation import evaluate_policy
 from baselines.executors import Failure, InProcess
 from baselines.local_update import Order, averaged_part, local_update, make_policy
 from baselines.rounds import check_answer, cohort_of, train
@@ -115,6 +117,20 @@ def test_rows(tmp_path):
     assert len(json.loads((tmp_path / "manifest.json").read_text())["clients"]) == 6
 
 
+def test_a_row_measures_the_parameters_after_its_round(tmp_path):
+    config = make(
+        federation={"rounds": 3}, evaluation={"episodes_per_task": 4}, storage={"keep_rounds": 0}
+    )
+    train(config, tmp_path)
+    arena, policy = Arena(config.environment), make_policy(config)
+    measured = []
+    for number in range(4):
+        policy.load_state(read_tensors(tmp_path / "theta" / f"{number:04d}.safetensors")[0])
+        measured.append({"reference": evaluate_policy(config, arena, policy, 0, "reference")})
+    assert [row["evaluation"] for row in rows(tmp_path)] == measured
+    assert all(a != b for a, b in pairwise(measured))
+
+
 def test_weights_by_tasks_are_the_clients_numbers_of_tasks(tmp_path):
     config = make(federation={"rounds": 1, "weights": "tasks"})
 
@@ -157,6 +173,16 @@ def test_a_finished_run_is_left_alone(tmp_path):
     config = make(federation={"rounds": 1})
     train(config, tmp_path)
     before = contents(tmp_path)
+    train(config, tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_rows_that_a_kill_left_out_are_written_again(tmp_path):
+    config = make(federation={"rounds": 2})
+    train(config, tmp_path)
+    before = contents(tmp_path)
+    whole = (tmp_path / "metrics.jsonl").read_bytes()
+    (tmp_path / "metrics.jsonl").write_bytes(whole[:-50])
     train(config, tmp_path)
     assert contents(tmp_path) == before
 
