@@ -62,7 +62,10 @@ class ReaderFactory(Protocol):
         """
 
 
-READERS: Mapping[str, str] = {"webshop": "baselines.policies.features_webshop:WEBSHOP"}
+READERS: Mapping[str, str] = {
+    "webshop": "baselines.policies.features_webshop:WEBSHOP",
+    "alfworld": "baselines.policies.features_alfworld:ALFWORLD",
+}
 
 
 def reader_factory(name: str) -> ReaderFactory:

@@ -103,16 +103,16 @@ class SmallPolicy:
         with torch.no_grad():
             scores, values = self._scorer.scores(batch).numpy(), self._scorer.values(batch)
         log_probs = _log_softmax(scores, batch, temperature)
+        picked = _pick(log_probs, batch, np.array([turn.uniform for turn in turns]))
+        chosen = (picked - batch.starts).tolist()
         estimates = [0.0] * len(turns) if values is None else values.tolist()
         choices = []
-        ends = [*batch.starts[1:].tolist(), len(batch.rows)]
-        for i, (turn, decision) in enumerate(zip(turns, decisions, strict=True)):
-            own = log_probs[batch.starts[i] : ends[i]]
-            chosen = _pick(own, turn.uniform)
-            action = decision.actions[chosen]
+        for turn, decision, place, log_prob, value in zip(
+            turns, decisions, chosen, log_probs[picked].tolist(), estimates, strict=True
+        ):
+            action = decision.actions[place]
             self._remember(turn, action)
-            memo = Memo(decision, chosen)
-            choices.append(Choice(action, float(own[chosen]), estimates[i], memo))
+            choices.append(Choice(action, log_prob, value, Memo(decision, place)))
         return choices
 
     def evaluate(self, samples: Sequence[StepSample]) -> Evaluation:
@@ -182,10 +182,14 @@ def _log_softmax(scores: np.ndarray, batch: Ragged, temperature: float) -> np.nd
     return result
 
 
-def _pick(log_probs: np.ndarray, uniform: float) -> int:
-    """Return the candidate in whose share of [0, 1) a uniform draw falls."""
+def _pick(log_probs: np.ndarray, batch: Ragged, uniforms: np.ndarray) -> np.ndarray:
+    """Return the row in whose share of [0, 1) each decision's uniform draw falls, shape (B,)."""
     shares = np.cumsum(np.exp(log_probs))
-    return min(int(np.searchsorted(shares, uniform * shares[-1], side="right")), len(shares) - 1)
+    ends = np.append(batch.starts[1:], len(shares)) - 1
+    below = np.where(batch.starts > 0, shares[batch.starts - 1], 0.0)
+    drawn = below + uniforms * (shares[ends] - below)
+    picked: np.ndarray = np.clip(np.searchsorted(shares, drawn, "right"), batch.starts, ends)
+    return picked
 
 
 def make(*, seed: int, critic: bool, options: Mapping[str, Any]) -> SmallPolicy:

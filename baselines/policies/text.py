@@ -7,7 +7,7 @@ Words are lower-cased, stemmed and stripped of function words, so that "Easy to 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,9 +28,10 @@ def stem(word: str) -> str:
     return stemmed
 
 
-def stems(text: str) -> list[str]:
-    """Return the stems of the content words of a text, in order, with repetition."""
-    return [stem(w) for w in _TOKEN.findall(text.lower()) if w not in _STOP_WORDS]
+@lru_cache(maxsize=1 << 14)
+def stems(text: str) -> tuple[str, ...]:
+    """Return the stems of the content words of a text, in order, with repetition (cached)."""
+    return tuple(stem(w) for w in _TOKEN.findall(text.lower()) if w not in _STOP_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ EMPTY = Bag(frozenset(), frozenset())
 def bag(text: str) -> Bag:
     """Return what a text says, as words and pairs (cached)."""
     found = stems(text)
-    return Bag(frozenset(found), frozenset(zip(found, found[1:])))
+    return Bag(frozenset(found), frozenset(zip(found, found[1:], strict=False)))
 
 
 def share(wanted: Collection[object], found: Collection[object]) -> float:
@@ -64,11 +65,8 @@ def share(wanted: Collection[object], found: Collection[object]) -> float:
     return sum(item in found for item in wanted) / len(wanted) if wanted else 1.0
 
 
-def segments(text: str, separators: re.Pattern[str]) -> list[str]:
-    """Split a text at separators and drop what is empty."""
-    return [part for part in map(str.strip, separators.split(text)) if part]
-
-
-def pairs_within(parts: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """Return the bigrams inside each of some texts."""
-    return frozenset(pair for part in parts for pair in bag(part).pairs)
+def has_phrase(phrase: tuple[str, ...], found: Bag) -> bool:
+    """Tell whether the stems of a phrase stand side by side in a text."""
+    if len(phrase) == 1:
+        return phrase[0] in found.words
+    return all(pair in found.pairs for pair in zip(phrase, phrase[1:], strict=False))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from baselines.policies.text import Bag, bag, pairs_within, segments, stems
+from baselines.policies.text import Bag, bag, stems
 
 SEPARATOR = " [SEP] "
 INDEX, RESULTS, ITEM, SUB_PAGE = range(4)
@@ -27,7 +27,7 @@ _NAMED = re.compile(r" with ((?:(?! with )[^:,]){1,40}): ")
 _PARTS = re.compile(r"^find me\b|\b(?:with|for|featuring|that|in)\b|,|\band\b", re.IGNORECASE)
 _TURN = re.compile(r"\b(?:with|for|featuring|that)\b", re.IGNORECASE)
 _WORD = re.compile(r"[\w'&-]+")
-HEAD_WORDS = 2
+PHRASE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ class Request:
     """An instruction, read.
 
     Attributes:
-        words: Stems of the content words, named options left out.
-        pairs: Bigrams inside its phrases.
-        kind: Stems that name the kind of product: the last words of the first phrase.
+        head: The instruction without named options and price limit; names what follows.
+        words: Stems of the content words, sorted.
+        phrases: What the product should be like: stems of phrases of one word or more.
+        kind: What it should be: stems.
         options: Named options, (name, value), lower-cased; human instructions name none.
         option_words: Stems of the option values.
         text: The whole instruction, lower-cased, words apart by single blanks.
@@ -45,9 +46,10 @@ class Request:
         queries: Search texts, cut from the instruction in different ways.
     """
 
-    words: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
-    kind: frozenset[str]
+    head: str
+    words: tuple[str, ...]
+    phrases: tuple[tuple[str, ...], ...]
+    kind: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
     option_words: frozenset[str]
     text: str
@@ -55,7 +57,7 @@ class Request:
     queries: tuple[str, ...]
 
 
-QUERIES = ("all", "all+options", "first", "kind", "kind+options", "rest+kind", "rest", "verbatim")
+QUERIES = ("all", "all+options", "first+options", "kind", "kind+options", "rest+options", "verbatim")
 """How the search slot is filled; ``Request.queries`` has one text for each."""
 
 
@@ -65,27 +67,37 @@ def read_request(instruction: str) -> Request:
     text = instruction.strip().rstrip(".")
     priced = _LIMIT.search(text)
     limit = float(priced[1]) if priced else None
-    text = text[: priced.start()] if priced else text
-    text, options = _split_options(text)
+    head, options = _split_options(text[: priced.start()] if priced else text)
     values = " ".join(value for _, value in options)
-    turn = _TURN.search(text, 1)
-    first, rest = (text[: turn.start()], text[turn.start() :]) if turn else (text, "")
-    kind = _plain(first.rsplit(",", 1)[-1]).split()[-HEAD_WORDS:]
-    kind_text = " ".join(kind)
+    turn = _TURN.search(head, 1)
+    first, rest = (head[: turn.start()], head[turn.start() :]) if turn else (head, "")
+    phrases, kind = _split_kind(first)
+    phrases += [part for part in map(_plain, _PARTS.split(rest)) if part]
+    everything = _plain(head)
     queries = (
-        *(_plain(text), f"{_plain(text)} {values}", _plain(first), kind_text),
-        *(f"{kind_text} {values}", f"{_plain(rest)} {kind_text}", _plain(rest), instruction),
+        *(everything, f"{everything} {values}", f"{_plain(first)} {values}"),
+        *(kind, f"{kind} {values}", f"{_plain(rest)} {values}", instruction),
     )
     return Request(
-        words=frozenset(stems(text)),
-        pairs=pairs_within(segments(text, _PARTS)),
-        kind=frozenset(stems(kind_text)),
+        head=head,
+        words=tuple(sorted(set(stems(head)))),
+        phrases=tuple(dict.fromkeys(filter(None, map(stems, phrases)))),
+        kind=stems(kind),
         options=options,
         option_words=frozenset(stems(values)),
         text=f" {' '.join(_WORD.findall(instruction.lower()))} ",
         limit=limit,
-        queries=tuple(" ".join(query.split()) or _plain(text) for query in queries),
+        queries=tuple(" ".join(query.split()) or everything for query in queries),
     )
+
+
+def _split_kind(first: str) -> tuple[list[str], str]:
+    """Split "easy clean, slim fit shirts" into what it should be like, and what it should be."""
+    *phrases, last = [part for part in map(_plain, _PARTS.split(first)) if part] or [""]
+    words = last.split()
+    if len(words) > PHRASE:
+        return [*phrases, " ".join(words[:PHRASE])], " ".join(words[PHRASE:])
+    return phrases, last
 
 
 def _split_options(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -126,7 +138,7 @@ class Price:
 class Listing:
     """A product as it is shown: its title and price; with option groups on its own page."""
 
-    title: Bag
+    title: str
     price: Price
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -183,7 +195,7 @@ def _results(nodes: list[str], offered: tuple[str, ...]) -> tuple[Listing, ...]:
 
 def _listing(nodes: list[str]) -> Listing:
     tag = nodes[-1] if nodes else ""
-    return Listing(bag(" ".join(nodes[:-1])), _price(tag))
+    return Listing(" ".join(nodes[:-1]), _price(tag))
 
 
 def _item(nodes: list[str], offered: tuple[str, ...]) -> Listing:
@@ -196,7 +208,7 @@ def _item(nodes: list[str], offered: tuple[str, ...]) -> Listing:
         else:
             groups.append((node.lower(), []))
     price = _price(nodes[end]) if end < len(nodes) else Price(None, None)
-    title = bag(nodes[end - 1]) if end > 4 else bag("")
+    title = nodes[end - 1] if end > 4 else ""
     return Listing(title, price, tuple((name, tuple(values)) for name, values in groups))
 
 
