@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import platform
 
+import bench_aggregation
 import bench_clients
 import bench_env
 import bench_scale
@@ -21,7 +22,7 @@ def main() -> None:
     """Run every benchmark and print what was measured beside the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", action="store_true", help="also at 1.18 million products")
-    modules = [bench_env, bench_clients, bench_search]
+    modules = [bench_env, bench_clients, bench_search, bench_aggregation]
     if parser.parse_args().scale:
         modules.append(bench_scale)
     title = f"Python {platform.python_version()}, NumPy {numpy.__version__}, {platform.machine()}"

@@ -9,6 +9,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "fedenv").rglob("*.py"))
+BASELINES = sorted((ROOT / "baselines").rglob("*.py"))
+# What must be there before PyTorch is: the command's help, the configuration.
+LIGHT_BASELINES = (
+    "baselines",
+    "baselines.config",
+    "baselines.policies",
+    "baselines.commands.train",
+)
+FLOWER = {"client.py", "messages.py", "server.py"}
 HEAVY = (
     "torch",
     "flask",
@@ -61,6 +70,34 @@ def test_module(path):
         bridge = path.name == "pyserini.py"
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ" and not bridge:
             pytest.fail("no environment variables as API")
+
+
+@pytest.mark.parametrize("path", BASELINES, ids=name_of)
+def test_module_of_baselines(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= MAX_LINES
+    assert ast.get_docstring(tree), "every module starts with a docstring"
+    roots = {module.split(".")[0] for module in imports(tree)}
+    assert not roots & {"leaderboard", "tests", "random"}
+    assert "flwr" not in roots or path.name in FLOWER
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            allowed = path.name == "client.py" and node.func.id == "hash"  # of a key, for a cache
+            assert node.func.id not in ("print", "hash", "eval", "exec") or allowed
+        if isinstance(node, ast.Attribute):
+            drawn = ast.unparse(node)
+            assert drawn != "os.environ", "no environment variables as API"
+            assert not (drawn.startswith("np.random.") and is_draw(node, tree)), drawn
+            assert drawn not in ("torch.manual_seed", "torch.seed"), "no global generators"
+
+
+def test_the_command_of_baselines_needs_no_torch():
+    script = f"import sys, {', '.join(LIGHT_BASELINES)}; print(sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "flwr", "safetensors"} & set(ast.literal_eval(done.stdout))
 
 
 def is_draw(node, tree):

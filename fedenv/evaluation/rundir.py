@@ -64,7 +64,7 @@ def open_run(folder: Path, description: Mapping[str, Any], overwrite: bool = Fal
         write_json(path, wanted)
         return
     found = parse_json(read_bytes(path), path)
-    differing = list(_differences(found, wanted))
+    differing = list(differences(found, wanted))
     if differing:
         raise ConfigError(
             f"{folder}: belongs to another run; use another --out, or --overwrite. "
@@ -72,10 +72,11 @@ def open_run(folder: Path, description: Mapping[str, Any], overwrite: bool = Fal
         )
 
 
-def _differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
+def differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
+    """Yield where two JSON values differ, one line each."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in dict.fromkeys((*found, *wanted)):
-            yield from _differences(found.get(key), wanted.get(key), f"{path}.{key}".lstrip("."))
+            yield from differences(found.get(key), wanted.get(key), f"{path}.{key}".lstrip("."))
     elif found != wanted:
         yield f"{path or 'content'}: there {_show(found)}, here {_show(wanted)}"
 

@@ -1,0 +1,1 @@
+"""Commands that ``fedenv`` finds through entry points."""
