@@ -51,8 +51,11 @@ _LISTED = re.compile(r"(?:On the|The) ([a-z]+ \d+)(?: is open\. In it)?, you see
 _CLOSED = re.compile(r"The ([a-z]+ \d+) is closed\.")
 _WORDS = re.compile(r"[a-z]+")
 _HELPERS = frozenset(
-    "a an and at find in it look on put some the them two under with examine to of".split()
-) | frozenset(TOLD)
+    (
+        *("a", "an", "and", "at", "examine", "find", "in", "it", "look", "of", "on", "put", "some"),
+        *("the", "them", "to", "two", "under", "with", *TOLD),
+    )
+)
 FAILED = "Nothing happens."
 
 

@@ -10,13 +10,17 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import snowballstemmer
 
 _TOKEN = re.compile(r"[a-z0-9]+")
 _STOP_WORDS = frozenset(
-    "a an and are as at be by find for from i in is it me my of on or than that the this to with "
-    "s looking featuring need want lower price dollars".split()
+    (
+        *("a", "an", "and", "are", "as", "at", "be", "by", "find", "for", "from", "i", "in", "is"),
+        *("it", "me", "my", "of", "on", "or", "than", "that", "the", "this", "to", "with", "s"),
+        *("looking", "featuring", "need", "want", "lower", "price", "dollars"),
+    )
 )
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -52,7 +56,7 @@ EMPTY = Bag(frozenset(), frozenset())
 def bag(text: str) -> Bag:
     """Return what a text says, as words and pairs (cached)."""
     found = stems(text)
-    return Bag(frozenset(found), frozenset(zip(found, found[1:], strict=False)))
+    return Bag(frozenset(found), frozenset(pairwise(found)))
 
 
 def share(wanted: Collection[object], found: Collection[object]) -> float:
@@ -69,4 +73,4 @@ def has_phrase(phrase: tuple[str, ...], found: Bag) -> bool:
     """Tell whether the stems of a phrase stand side by side in a text."""
     if len(phrase) == 1:
         return phrase[0] in found.words
-    return all(pair in found.pairs for pair in zip(phrase, phrase[1:], strict=False))
+    return all(pair in found.pairs for pair in pairwise(phrase))

@@ -57,7 +57,15 @@ class Request:
     queries: tuple[str, ...]
 
 
-QUERIES = ("all", "all+options", "first+options", "kind", "kind+options", "rest+options", "verbatim")
+QUERIES = (
+    "all",
+    "all+options",
+    "first+options",
+    "kind",
+    "kind+options",
+    "rest+options",
+    "verbatim",
+)
 """How the search slot is filled; ``Request.queries`` has one text for each."""
 
 
