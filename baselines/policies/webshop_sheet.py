@@ -93,7 +93,8 @@ def read_sheet(observation: str, admissible: tuple[str, ...]) -> Sheet:
     other = {RESULTS: "open", ITEM: "option"}.get(page.kind, PREVIOUS)
     kinds = [action if action in COLUMN else other for action in actions]
     rows = _rows(kinds)
-    first, rare = len(actions), ()
+    first = len(actions)
+    rare: tuple[float, ...] = ()
     groups: dict[str, int] = {}
     wanted: dict[int, frozenset[str]] = {}
     if page.kind == RESULTS and page.listings:
