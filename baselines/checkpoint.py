@@ -128,8 +128,8 @@ class RunFolder:
         name = "central" if client_id == CENTRAL else f"{client_id:04d}"
         return self.folder / "rounds" / f"{round_index:04d}" / f"client-{name}.{suffix}"
 
-    def save_client(self, update: ClientUpdate) -> None:
-        """Write a client's answer; once this returns it is there for good."""
+    def save_client(self, update: ClientUpdate) -> dict[str, Any]:
+        """Write a client's answer, for good; return it without its tensors."""
         place = (update.round_index, update.client_id)
         self.client_path(*place).parent.mkdir(exist_ok=True)
         note = {"round": update.round_index, "client_id": update.client_id}
@@ -147,6 +147,7 @@ class RunFolder:
             path = self.client_path(*place, SAMPLES)
             record["samples"] = write_atomically(path, lambda p: _fill(p, update.samples))
         write_json(self.client_path(*place, "json"), record)
+        return record
 
     def client_record(self, round_index: int, client_id: int) -> dict[str, Any] | None:
         """Return a client's answer without its tensors, if it is there.

@@ -196,6 +196,8 @@ def _kept(config: Config, learner: Learner, end: Mapping[str, Tensor]) -> State:
     kept: State = {}
     if config.federation.optimizer_state == "keep":
         kept |= learner.optimizer_state()
+    if config.federation.critic == "fresh":  # its successor is another one
+        kept = {name: value for name, value in kept.items() if f".{CRITIC}" not in name}
     if config.federation.critic == "client":
         kept |= {name: value for name, value in end.items() if name.startswith(CRITIC)}
     return kept
@@ -212,10 +214,10 @@ def _reference(config: Config, start: Mapping[str, Tensor]) -> Policy | None:
 
 
 def _anchors(config: Config, policy: Policy) -> State | None:
-    """Return where FedProx pulls to."""
+    """Return where FedProx pulls to: what all clients began the round with."""
     if not config.federation.prox_mu:
         return None
-    return {name: value.detach().clone() for name, value in policy.trainable().items()}
+    return averaged_part(config, policy.state())
 
 
 def _num_tasks(arena: Arena, client_id: int) -> int:

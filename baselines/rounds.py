@@ -187,10 +187,7 @@ def _collect(
                     {"client_id": answer.client_id, "attempt": attempt, "error": str(error)}
                 )
                 continue
-            run.save_client(update)
-            record = run.client_record(t, update.client_id)
-            assert record is not None
-            records[update.client_id] = record
+            records[update.client_id] = run.save_client(update)
             progress({"event": "client", "round": t, "client_id": update.client_id})
     for failure in failures:
         _log.warning("round %d: client %d: %s", t, failure["client_id"], failure["error"])

@@ -45,8 +45,8 @@ def main(grid: Grid, context: Context) -> None:
             )
     config = read_config(places["config"])
     nodes = int(str(context.run_config.get("min-nodes", 1)))
-    with FlowerNodes(grid, config.environment.num_clients, nodes) as executor:
-        last = train(config, places["out"], executor=executor)
+    executor = FlowerNodes(grid, config.environment.num_clients, nodes)
+    last = train(config, places["out"], executor=executor)
     _log.info("parameters in %s", last)
 
 
@@ -70,12 +70,6 @@ class FlowerNodes:
         self._grid, self._num_clients = grid, num_clients
         self._min_nodes, self._node_timeout_s = min_nodes, node_timeout_s
         self._served: dict[int, frozenset[int]] = {}
-
-    def __enter__(self) -> FlowerNodes:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._served.clear()
 
     def run(
         self,

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fedenv.errors import DataError
@@ -190,7 +190,7 @@ def read_tensors(
     if expected_digest is not None:
         check_digest(path, expected_digest)
     header = read_header(path)
-    loaded = load(path.read_bytes())
+    loaded = load_file(path)
     return {name: loaded[name] for name in header.tensors}, header.note
 
 

@@ -145,8 +145,8 @@ class Line:
 
 def test_the_loop_over_flower_is_the_loop(tmp_path):
     config = make(federation={"rounds": 3, "optimizer_state": "keep", "critic": "client"})
-    with FlowerNodes(Line({5: {}, 9: {}}), 6, min_nodes=2) as nodes:
-        train(config, tmp_path / "there", executor=nodes)
+    nodes = FlowerNodes(Line({5: {}, 9: {}}), 6, min_nodes=2)
+    train(config, tmp_path / "there", executor=nodes)
     train(config, tmp_path / "here")
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 

@@ -230,6 +230,28 @@ def test_optimizer_switch(arena):
     assert not update(reset, arena).kept
 
 
+def test_a_fresh_critic_has_a_fresh_optimiser(arena):
+    config = make("ppo", federation={"critic": "fresh", "optimizer_state": "keep"})
+    kept = update(config, arena).kept
+    assert sorted(kept) == [
+        "optimizer.exp_avg.actor.weight",
+        "optimizer.exp_avg_sq.actor.weight",
+        "optimizer.step.actor.weight",
+    ]
+
+
+def test_fedprox_leaves_a_clients_own_critic_alone(arena):
+    ends = []
+    for mu in (0.0, 5.0):
+        config = make(
+            "ppo",
+            federation={"critic": "client", "prox_mu": mu, "local_epochs": 1},
+            optimizer={"actor_lr": 1e-9, "max_grad_norm": 0.0},
+        )
+        ends.append(update(config, arena).kept["critic.weight"])
+    torch.testing.assert_close(ends[0], ends[1])
+
+
 def test_kl_reference_switch(arena):
     start = {"actor.weight": torch.linspace(-1, 1, toy.SIZE)}
     kl = {}

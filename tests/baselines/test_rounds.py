@@ -50,8 +50,10 @@ class Scripted:
             yield self.spoil(order, answer, attempt)
 
 
-@pytest.mark.parametrize("name", ["grpo", "ppo"])
-@pytest.mark.parametrize("mode", ["federated", "centralized", "local"])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("grpo", "federated"), ("ppo", "federated"), ("grpo", "centralized"), ("ppo", "local")],
+)
 def test_it_learns(tmp_path, name, mode):
     local = {"local_client": 1} if mode == "local" else {}
     config = make(

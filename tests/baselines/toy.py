@@ -7,6 +7,7 @@ of their own and call "open" by a name of their own.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from types import SimpleNamespace
 
 import gymnasium
@@ -103,6 +104,7 @@ def register():
         )
 
 
+@lru_cache(maxsize=4096)
 def _slot_of(text):
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % SIZE
 
