@@ -123,6 +123,35 @@ def test_entropy_and_probabilities_of_a_hand_made_decision():
     assert found.entropies.item() == pytest.approx(entropy, abs=1e-6)
 
 
+def test_large_scores_do_not_overflow():
+    one = policy()
+    chosen = samples(one)
+    with torch.no_grad():
+        one.trainable()["actor.score"].mul_(1e6)
+    found = one.evaluate(chosen)
+    assert torch.isfinite(found.log_probs).all()
+    assert torch.isfinite(found.entropies).all()
+
+
+def test_the_critic_sees_the_largest_feature_of_any_candidate():
+    one = policy(critic=True)
+    sample = next(s for s in samples(one) if len(s.memo.candidates.rows) == 3)
+
+    def value(change):
+        candidates = replace(sample.memo.candidates, rows=sample.memo.candidates.rows.copy())
+        change(candidates.rows)
+        memo = replace(sample.memo, candidates=candidates)
+        return one.evaluate([replace(sample, memo=memo)]).values.item()
+
+    def lower_the_least(rows):
+        rows[rows[:, 2].argmin(), 2] -= 5
+
+    def raise_the_largest(rows):
+        rows[rows[:, 2].argmax(), 2] += 5
+
+    assert value(lower_the_least) == value(lambda rows: None) != value(raise_the_largest)
+
+
 def ragged(sizes):
     starts = np.cumsum(sizes) - sizes
     owner = np.repeat(np.arange(len(sizes)), sizes)
