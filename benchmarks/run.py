@@ -24,7 +24,14 @@ def main() -> None:
     """Run every benchmark and print what was measured beside the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", action="store_true", help="also at 1.18 million products")
-    modules = [bench_env, bench_clients, bench_search, bench_partitions, bench_alfworld, bench_aggregation]
+    modules = [
+        bench_env,
+        bench_clients,
+        bench_search,
+        bench_partitions,
+        bench_alfworld,
+        bench_aggregation,
+    ]
     if parser.parse_args().scale:
         modules.append(bench_scale)
     title = f"Python {platform.python_version()}, NumPy {numpy.__version__}, {platform.machine()}"

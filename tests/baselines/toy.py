@@ -75,6 +75,9 @@ class ToyWorld:
             tasks, {"train": tuple(range(count)), "val": tuple(range(count, count + 12))}
         )
 
+    def labels(self):
+        return None
+
     def kernel(self, client_id, federation_seed):
         return ToyKernel(client_id)
 
@@ -82,6 +85,7 @@ class ToyWorld:
 FAMILY = SimpleNamespace(
     knobs={"none": {"tasks": "number of tasks"}},
     agents={},
+    category_titles={},
     stamp=lambda data: None,
     open=lambda variant, data, knobs: ToyWorld(knobs),
 )
