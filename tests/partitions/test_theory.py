@@ -185,6 +185,11 @@ def test_the_balanced_pool_shows_all_four_properties(report):
     assert not failed
     assert report.passed
     assert report.shortfall == 0.0
+    # Bands of one property hold together with 95 %, so their widths go with its number of cells.
+    for cell in report.cells:
+        together = len(report.of(cell.requirement))
+        band = theory.confidence_band(0.0, cell.deviation, cell.runs, comparisons=together)
+        assert cell.band.half_width == pytest.approx(band.half_width)
     # The knobs really move their measures, and targets are met as closely as 20 clients allow.
     own = [cell.measured for cell in report.of("D1")]
     assert own[0] < 0.05 < 0.6 < own[1]
