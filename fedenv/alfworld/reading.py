@@ -35,7 +35,8 @@ class _Facts:
 
     def __init__(self, sections: Mapping[str, tuple[Expression, ...]]) -> None:
         self.names: dict[str, tuple[str, str]] = {}
-        self.rows: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        # The keys of a dict are a set in the order of the text.
+        self.rows: dict[str, dict[tuple[str, ...], None]] = defaultdict(dict)
         self.mentioned: set[str] = set()
         waiting: list[str] = []
         words = iter(sections[":objects"][1:])
@@ -66,9 +67,7 @@ class _Facts:
             expected = f"({predicate} {' '.join(_KEPT[key])}) with declared names of these types"
             raise _broken(expected, write(fact))
         self.mentioned.update(name.lower() for name, _ in found)
-        row = tuple(name for name, _ in found)
-        if row not in self.rows[key]:
-            self.rows[key].append(row)
+        self.rows[key][tuple(name for name, _ in found)] = None
 
     def members(self, kind: str) -> list[str]:
         """Return the names of one type that any fact mentions, in declared spelling."""
