@@ -106,7 +106,7 @@ class WebShopReader:
         elif action in READ:
             self._reading = action
         elif kind == RESULTS and action not in BUTTONS:
-            self._open, self._chosen = action, {}
+            self._open = action
         elif action == BACK or kind == INDEX or (action == PREVIOUS and kind == ITEM):
             self._open, self._chosen = None, {}
             self._searches[action] += kind == INDEX

@@ -85,6 +85,7 @@ def test_what_is_held_and_what_was_done_with_it():
     there = ("move mug 2 to fridge 1",)
     seen = play(*steps, (opened, there, there[0]), ("You move the mug 2 to the fridge 1.", GO, ""))
     assert (fact(seen, "holding"), fact(seen, "placed one"), fact(seen, "at goal")) == (0, 1, 1)
+    assert column(seen, "place closed")["go to fridge 1"] == 0.0
     assert fact(seen, "asked seen") == 0.0
 
 

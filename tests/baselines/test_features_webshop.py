@@ -171,6 +171,8 @@ def test_chosen_options_are_remembered():
     assert column(seen, "group chosen")["click[dark navy]"] == 1.0
     assert column(seen, "group chosen")["click[large]"] == 0.0
     assert fact(seen, "to choose") == pytest.approx(1 / 3)
+    # Three steps of fifteen are gone; one option and the purchase are still needed.
+    assert fact(seen, "slack") == pytest.approx((15 - 3 - 2) / 15)
     done = walk(*steps[:-1], (PRODUCT, PRODUCT_ACTIONS, "click[x-large]"), steps[-1])
     assert fact(done, "all chosen") == 1.0
 
