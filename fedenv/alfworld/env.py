@@ -41,7 +41,7 @@ class ALFWorldEnv(FedTextEnv):
     1.0 when the goal is reached, else 0.0; score and success are the same. At the end (also at the
     step limit of 50) ``info["reward_terms"]`` has ``"goal_condition_success_rate"``, in [0, 1]: of
     the facts that the goal asks for, the share that holds. Where several things would do (any
-    potato, any basin), the combination counts of which most holds. For "put a hot potato in
+    potato, any basin), the combination counts that lacks the fewest. For "put a hot potato in
     sinkbasin" the facts are: it is hot, and it is in a basin, of one potato. It does not add to the
     score.
 

@@ -12,10 +12,12 @@ from click.testing import CliRunner
 
 import fedenv
 from fedenv import cli, data
+from fedenv.alfworld import world
 from fedenv.alfworld.bundled import GAMES, bundled_games
 from fedenv.alfworld.oracle import solve
 from fedenv.alfworld.records import Record
 from fedenv.alfworld.textworld_engine import PACKAGES
+from fedenv.alfworld.variants import REFERENCE
 from fedenv.alfworld.vocabulary import FOLDER
 from fedenv.alfworld.world import FAMILY
 from fedenv.errors import ConfigError, DataError
@@ -217,19 +219,19 @@ def test_a_folder_of_games(tree):
 
 
 def test_labels_of_a_folder(tree):
-    world = FAMILY.open("none", str(tree), {})
-    assert world.labels() is None
+    opened = FAMILY.open("none", str(tree), {})
+    assert opened.labels() is None
     before = FAMILY.stamp(str(tree))
     path = tree / "json_2.1.1" / "labels.json"
-    rates = {task.id: 0.5 for task in world.splits.pool("train").tasks}
-    provenance = Provenance("keyword", "FedALFWorld-v0", "x", world.data_digest, 2, 0)
+    rates = {task.id: 0.5 for task in opened.splits.pool("train").tasks}
+    provenance = Provenance("keyword", "FedALFWorld-v0", "x", opened.data_digest, 2, 0)
     Labels(rates, provenance).save(path)
     try:
         assert FAMILY.stamp(str(tree)) != before
-        assert world.labels().rates == rates
+        assert opened.labels().rates == rates
         Labels(rates, replace(provenance, data_digest="other")).save(path)
         with pytest.raises(DataError, match="these labels were made for data"):
-            world.labels()
+            opened.labels()
     finally:
         path.unlink()
 
@@ -251,6 +253,39 @@ def test_rollout_and_replay(tmp_path):
     assert "5 of 5 episodes" in fed("replay", file)
     text = fed("manifest", "FedALFWorld-DoorRule-v0", "--num-clients", 3)
     assert {row["pool_index"] for row in json.loads(text)["clients"]} == {0, 3}
+
+
+class StandIn:
+    """Says what a game in ALFWorld itself might say."""
+
+    def __init__(self, problem_text, task_desc, wording, worker):
+        self.worker = worker
+        self.said = problem_text[:30]
+
+    def reset(self):
+        return self.said, ["look"]
+
+    def step(self, command):
+        return f"{command}!", ["help"], command == "win"
+
+
+def test_the_original_speaks_in_processes_that_kernels_share(monkeypatch):
+    monkeypatch.setattr(world, "TextWorldWorker", object)
+    monkeypatch.setattr(world, "TextWorldGame", StandIn)
+    # Houses of their own: the stand-in's processes must not stay for other tests.
+    games, knobs = world.Houses(bundled_games()), world._Knobs("textworld", "true", {})
+    kernels = [world.AlfredKernel(games, REFERENCE, "content", knobs) for _ in range(2)]
+    one, other = (kernel.begin(5, 0) for kernel in kernels)
+    assert one.original.worker is not other.original.worker
+    used = one.original.worker
+    assert (one.observation, one.admissible_actions) == (one.original.said, ["look"])
+    assert one.act("inventory")
+    assert (one.observation, one.admissible_actions, one.done) == ("inventory!", ["help"], False)
+    one.act("win")
+    assert (one.done, one.score, one.success) == (True, 1.0, True)
+    del one
+    gc.collect()
+    assert kernels[1].begin(6, 0).original.worker is used
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra alfworld")

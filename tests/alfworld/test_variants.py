@@ -174,6 +174,9 @@ def test_inventory_split_takes_portable_classes_away():
     assert replace(problem, items=KITCHEN.items) == KITCHEN
     cold = replace(KITCHEN, goal=KITCHEN.goal.replace("AppleType", "MugType"))
     assert {i.kind for i in InventorySplit(absent).apply(cold).items} == {"DeskLamp", "Mug", "Pot"}
+    light = replace(KITCHEN.items[2], traits=("pickupable", "toggleable"))
+    carried = replace(KITCHEN, items=(*KITCHEN.items[:2], light, *KITCHEN.items[3:]))
+    assert light in InventorySplit(absent).apply(carried).items
     sliced = replace(KITCHEN, goal=KITCHEN.goal.replace("(isHot ?o)", "(isHot ?o) (isSliced ?o)"))
     assert "Knife" in {item.kind for item in InventorySplit(absent).apply(sliced).items}
 
@@ -278,7 +281,8 @@ def test_a_basin_with_things_in_it(rule):
     game = started(commands=[*first, *APPLE, "go to sinkbasin 1"], matching=rule)
     assert (clean in game.admissible()) is not rule.empty_basin
     assert (game.step(clean)[0] == NOTHING_HAPPENS) is rule.empty_basin
-    tap = Item("Faucet|1", "Faucet", ("Sink|1|SinkBasin",), ("loc|3|0|0|0",))
+    where = (("Sink|1|SinkBasin",), ("loc|3|0|0|0",), ())
+    tap = Item("Faucet|1", "Faucet", *where, traits=("toggleable",))
     fixed = replace(KITCHEN, items=tuple(sorted((*KITCHEN.items, tap), key=lambda i: i.id)))
     game = started(fixed, [*APPLE, "go to sinkbasin 1"], matching=rule)
     assert game.step(clean)[0].startswith("You clean"), "what cannot be carried does not count"
