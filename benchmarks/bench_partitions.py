@@ -25,7 +25,7 @@ PARTITIONS = {
 
 def measure(name: str) -> dict[str, float]:
     """Run one partition and return CPU seconds and peak bytes; called in a fresh process."""
-    import resource
+    from memory import peak
 
     from fedenv.partitions import Labels, Provenance, assign
     from fedenv.tasks import Task, TaskPool
@@ -42,7 +42,7 @@ def measure(name: str) -> dict[str, float]:
         "tasks": float(len(assignment.positions)),
         "seconds": assigned,
         "digest": time.process_time() - start,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0,
+        "peak": peak(),
     }
 
 

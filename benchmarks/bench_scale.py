@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import numpy as np
+from memory import peak
 
 from fedenv.seeding import frozen_rng
 
@@ -180,13 +181,6 @@ def times(name: str, scorer: Scorer, queries: list[list[str]]) -> dict[str, floa
         f"{name}, median": float(np.median(seconds)),
         f"{name}, p99": float(np.quantile(seconds, 0.99)),
     }
-
-
-def peak() -> float:
-    """Return the largest resident memory of this process so far in bytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def measure_build(folder: str) -> dict[str, float]:
