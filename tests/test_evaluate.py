@@ -350,6 +350,8 @@ def test_figure_by_category(houses, tmp_path):
             groups = [row["categories"].get(name) for name in environment["category_titles"]]
             shown = [group for group in (*groups, row) if group is not None]
             assert list(points.get_ydata()) == [group["success"] for group in shown]
+            places = [i for i, group in enumerate((*groups, row)) if group is not None]
+            assert [round(x) for x in points.get_xdata()] == places
             ends = [segment[:, 1].tolist() for segment in whiskers.get_segments()]
             assert ends == [pytest.approx(group["success_interval"]) for group in shown]
     save_category_figure(results, tmp_path / "f.png")

@@ -70,6 +70,17 @@ def test_a_state_is_the_same_for_all_and_one_command_shows_the_rule(kind, verb):
         assert {answers[probe].observation for probe in heats} == {"Nothing happens."}
 
 
+def test_what_one_house_refused_is_done_in_the_state_of_the_next_command():
+    federation = Federation(DOORS)
+    probe = next(p for p in oracle_probes(federation, HEAT) if "heat " in p.walk[p.step])
+    thing = probe.walk[probe.step].removeprefix("heat ").partition(" with ")[0]
+    walk = (*probe.walk[: probe.step + 1], f"examine {thing}")
+    looking = CommandProbe(probe.task, walk, len(walk) - 1)
+    for client in (0, 3):
+        (answer,) = DISAGREEMENT.answers(federation.kernel(client), [looking])
+        assert answer.observation == f"This is a hot {thing}."
+
+
 def test_answers_are_those_of_an_episode():
     """In ALFWorld's own house the states are those that the commands lead to."""
     federation = Federation(DOORS)

@@ -68,6 +68,17 @@ def test_a_client_changes_its_variants_stage_alone(env_id):
         assert differing == ([CHANGED[env_id]] if CHANGED[env_id] else [])
 
 
+@pytest.mark.parametrize(
+    ("knobs", "stage"),
+    [({"admissible": "none"}, "rendering"), ({"engine": "textworld"}, "matching")],
+)
+def test_what_changes_a_result_is_in_the_digests(knobs, stage):
+    plain, other = (Federation("FedALFWorld-v0", num_clients=2, **k) for k in ({}, knobs))
+    assert plain.digest != other.digest
+    digests = [federation.kernel(0).digests for federation in (plain, other)]
+    assert [name for name in STAGES if digests[0][name] != digests[1][name]] == [stage]
+
+
 @pytest.mark.parametrize("env_id", VARIANT_IDS)
 def test_clients_differ_and_rules_are_the_same_again(env_id):
     one, other = (Federation(env_id, num_clients=20) for _ in range(2))
@@ -320,6 +331,14 @@ def test_a_shelf_shows_the_one_that_is_so_much_further(count, shift):
         assert len([c for c in game.suggested() if c.startswith("take")]) == 1
     alone = started(KITCHEN, ["go to fridge 1", "open fridge 1"], rendering=ShiftedContents(shift))
     assert alone.step("examine fridge 1")[0].endswith("you see a apple 1.")
+
+
+def test_what_is_overlooked_is_not_printed_elsewhere():
+    mask = VisibilityMask(frozenset(("mug",)))
+    game = started(shelves(3), ["go to shelf 2"], encoding=mask, rendering=ShiftedContents(1))
+    assert game.step("examine shelf 2")[0] == "On the shelf 2, you see nothing."
+    assert game.step("examine shelf 3")[0] == NOTHING_HAPPENS
+    assert "take mug 1 from shelf 2" in game.admissible()
 
 
 @pytest.mark.parametrize("client", [0, 1, 41])
