@@ -7,7 +7,7 @@ import pytest
 collect_ignore_glob = [] if find_spec("torch") and find_spec("safetensors") else ["test_*.py"]
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def _toy_family():
     from tests.baselines import toy
 

@@ -103,8 +103,12 @@ def register():
             summary="a toy",
         )
         ENVIRONMENTS[ENV_ID] = row
+    if ENV_ID not in gymnasium.registry:
         gymnasium.register(
-            id=ENV_ID, entry_point=row.entry_point, max_episode_steps=4, kwargs={"env_id": ENV_ID}
+            id=ENV_ID,
+            entry_point="fedenv.env:FedTextEnv",
+            max_episode_steps=4,
+            kwargs={"env_id": ENV_ID},
         )
 
 
