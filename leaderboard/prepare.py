@@ -115,17 +115,20 @@ def prepare(
     except OSError as error:
         raise DataError(f"{draft}: cannot be made ({error.strerror or error})") from error
     runs = []
+    method = about["method"]
     for done, (environment, seed) in enumerate(track.runs):
         progress("runs", done, len(track.runs))
         folder = evaluation / environment / str(seed)
         if (folder / EPISODES).exists():
-            runs.append(_run(track, environment, seed, folder, about["method"], draft))
+            runs.append(_run(track, environment, seed, folder, method, draft))
+            method = {**_served(folder), **method}
     progress("runs", len(track.runs), len(track.runs))
     content = {
         "format": FORMAT,
         "track": {"name": track.name, "lock": track.lock},
         "fedenv_version": __version__,
         **{name: about[name] for name in TABLES},
+        "method": method,
         "runs": runs,
     }
     write_json(draft / SUBMISSION, content)
@@ -224,6 +227,22 @@ def _run(
         **told,
         "trajectories": {"sha256": sha256, "bytes": size, "episodes": len(known)},
         "counts": _counts(known),
+    }
+
+
+def _served(folder: Path) -> dict[str, Any]:
+    """Return what is known of a served model (the agent ``openai``) for the table ``method``."""
+    model = _json(folder / RUN)["config"].get("model")
+    if model is None:
+        return {}
+    return {
+        "base_model": model["model"],
+        "decoding": {
+            "temperature": model["temperature"],
+            "top_p": model["top_p"],
+            "max_new_tokens": model["max_tokens"],
+        },
+        "prompt_hash": model["prompt"]["hash"],
     }
 
 

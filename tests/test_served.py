@@ -20,6 +20,7 @@ from fedenv.cli import main
 from fedenv.errors import ConfigError, DataError
 from fedenv.evaluate import EvaluationConfig, evaluate
 from fedenv.evaluation.cells import open_jobs, task_and_seed
+from fedenv.evaluation.plans import Part, Plan, evaluate_plan
 from fedenv.evaluation.replies import cost, sum_usage
 from fedenv.evaluation.served import Endpoint, EndpointError, MissingOpenAI, ServedModel
 from fedenv.prompts import Conversation, parse_reply, prompt_hash
@@ -392,3 +393,45 @@ def test_killed_and_started_again(whole, tmp_path):
     with ChatServer() as second:
         run(second, tmp_path)
     assert results_of(tmp_path) == results_of(whole[0])
+
+
+def plan_of(*seeds):
+    digest = config().federation(SHOP).digest
+    given = {"clients": (0, 1), "episodes": 1, "num_clients": 4, "kernels": ("client",)}
+    parts = [
+        Part("shop", seed, SHOP, digest, {**given, "repetition": f"r/{seed}"}) for seed in seeds
+    ]
+    return Plan("two", "lock", tuple(parts))
+
+
+def test_a_plan_is_filled_by_a_served_model(tmp_path):
+    with ChatServer() as server:
+        given = {"model": ServedModel("of-{environment}-{seed}"), "endpoint": Endpoint(server.url)}
+        results = evaluate_plan(plan_of(0, 1), "openai", {}, tmp_path, **given)
+        asked = len(server.bodies)
+        assert evaluate_plan(plan_of(0, 1), "openai", {}, tmp_path, **given) == results
+        assert len(server.bodies) == asked
+    assert [row["episodes"] for row in results] == [2, 2]
+    seeds = {}
+    for body in server.bodies:
+        seeds.setdefault(body["model"], set()).add(body["seed"])
+    assert set(seeds) == {"of-shop-0", "of-shop-1"}
+    assert not seeds["of-shop-0"] & seeds["of-shop-1"]  # other draws for the other training seed
+
+
+def test_the_command_fills_a_track_and_goes_on_after_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr("fedenv.commands.evaluate.find_plan", lambda name: plan_of(0, 1))
+    command = ["evaluate", "--track", "two", "--agent", "openai", "--model", "m-{seed}"]
+    command += ["--out", str(tmp_path), "--max-retries", "0", "--prices", "1,2", "--base-url"]
+    with ChatServer(lambda number, body: 401 if body["model"] == "m-1" else None) as server:
+        broken = CliRunner().invoke(main, [*command, server.url])
+    assert broken.exit_code != 0
+    assert "finished episodes: " in broken.output
+    with ChatServer() as server:
+        whole = CliRunner().invoke(main, [*command, server.url])
+    assert whole.exit_code == 0, whole.output
+    assert {body["model"] for body in server.bodies} == {"m-1"}
+    assert "4 episodes" in whole.output
+    lines = [replies_of(tmp_path / "shop" / str(seed)) for seed in (0, 1)]
+    count = sum(len(line["replies"]) for rows in lines for line in rows)
+    assert f"finished episodes: {count} requests" in whole.output

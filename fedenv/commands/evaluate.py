@@ -24,7 +24,7 @@ from fedenv.commands.common import (
 from fedenv.commands.served import served_agent, served_options, show_usage
 from fedenv.evaluate import EvaluationConfig
 from fedenv.evaluate import evaluate as run
-from fedenv.evaluation.plans import evaluate_plan, find_plan
+from fedenv.evaluation.plans import Plan, evaluate_plan, find_plan
 from fedenv.evaluation.rundir import (
     CATEGORIES_FIGURE,
     CLIENTS_FIGURE,
@@ -56,7 +56,8 @@ from fedenv.tasks import SPLITS
     metavar="NAME=VALUE",
     multiple=True,
     callback=parse_settings,
-    help="Option of the agent; with --track, {environment} and {seed} stand for the cell's.",
+    help="Option of the agent; with --track, {environment} and {seed} stand for the cell's, "
+    "as in --model.",
 )
 @click.option("--clients", help="Clients such as 0-9,15; all without it.")
 @click.option("--episodes", type=click.IntRange(1), default=5, show_default=True)
@@ -101,7 +102,8 @@ def evaluate(
     model, endpoint = served_agent(agent, served)
     if track is not None:
         _refuse_what_a_track_fixes(ctx)
-        _fill(track, agent, agent_options, out, workers, overwrite)
+        grid = {"workers": workers, "overwrite": overwrite, "model": model, "endpoint": endpoint}
+        _fill(track, agent, agent_options, out, served["prices"], grid)
         return
     if envs is None:
         raise click.UsageError("Missing option '--envs' (or '--track').")
@@ -130,7 +132,7 @@ def evaluate(
                 endpoint=endpoint,
             )
     except EndpointError:
-        show_usage(out, served["prices"])
+        show_usage([out], served["prices"])
         raise
     show_results(make_console(), results)
     written = [RESULTS, EPISODES]
@@ -144,7 +146,7 @@ def evaluate(
         click.echo(f"No {CLIENTS_FIGURE}: {error}", err=True)
     if model is not None:
         written.append(REPLIES)
-        show_usage(out, served["prices"])
+        show_usage([out], served["prices"])
     click.echo(f"{results['episodes']} episodes in {out}: {', '.join(written)}")
 
 
@@ -159,20 +161,27 @@ def _refuse_what_a_track_fixes(ctx: click.Context) -> None:
 
 
 def _fill(
-    track: str, agent: str, options: dict[str, Any], out: Path, workers: int, overwrite: bool
+    track: str,
+    agent: str,
+    options: dict[str, Any],
+    out: Path,
+    prices: tuple[float, float] | None,
+    arguments: dict[str, Any],
 ) -> None:
     """Fill the grid of a track."""
     plan = find_plan(track)
-    with progress_bar("episodes") as show:
-        before = dict.fromkeys((part.folder for part in plan.parts), 0)
+    try:
+        with progress_bar("episodes") as show:
+            before = dict.fromkeys((part.folder for part in plan.parts), 0)
 
-        def progress(folder: str, done: int, total: int) -> None:
-            before[folder] = done
-            show(sum(before.values()), total * len(plan.parts))
+            def progress(folder: str, done: int, total: int) -> None:
+                before[folder] = done
+                show(sum(before.values()), total * len(plan.parts))
 
-        results = evaluate_plan(
-            plan, agent, options, out, workers=workers, overwrite=overwrite, progress=progress
-        )
+            results = evaluate_plan(plan, agent, options, out, progress=progress, **arguments)
+    except EndpointError:
+        _show_usages(plan, out, prices)
+        raise
     table = Table("environment / seed", "kernel", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("success", "score", "steps"):
         table.add_column(name, justify="right")
@@ -181,8 +190,14 @@ def _fill(
             cells = (f"{row['success']:.3f}", f"{row['score']:.3f}", f"{row['steps']:.1f}")
             table.add_row(part.folder, kernel, *cells)
     make_console().print(table)
+    if arguments["model"] is not None:
+        _show_usages(plan, out, prices)
     episodes = sum(result["episodes"] for result in results)
     click.echo(f"{episodes} episodes in {out}; next: fedenv submit prepare {out}")
+
+
+def _show_usages(plan: Plan, out: Path, prices: tuple[float, float] | None) -> None:
+    show_usage([out / part.folder for part in plan.parts], prices)
 
 
 def show_results(console: Console, results: Mapping[str, Any]) -> None:

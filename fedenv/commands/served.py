@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -129,16 +130,21 @@ def served_agent(
     return model, endpoint
 
 
-def show_usage(out: Path, prices: tuple[float, float] | None) -> None:
+def show_usage(folders: Sequence[Path], prices: tuple[float, float] | None) -> None:
     """Print what a served model's episodes cost, finished ones and others.
 
     Args:
-        out: Folder of the evaluation.
+        folders: Folders of the evaluations.
         prices: See :func:`fedenv.evaluation.replies.cost`; None prints tokens alone.
     """
-    episodes = out / EPISODES
-    records = read_records(episodes) if episodes.exists() else ()
-    kept, lost = sum_usage(out / REPLIES, [record.chain for _, record in records])
+    kept: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    for folder in folders:
+        episodes = folder / EPISODES
+        records = read_records(episodes) if episodes.exists() else ()
+        used, wasted = sum_usage(folder / REPLIES, [record.chain for _, record in records])
+        kept.update(used)
+        lost.update(wasted)
     for usage, what in ((kept, "finished episodes"), (lost, "episodes cut short")):
         if usage["requests"]:
             price = "" if prices is None else f", cost {cost(usage, prices):.4f}"

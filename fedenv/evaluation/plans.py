@@ -7,7 +7,7 @@ function from a plan's name to the :class:`Plan`. A leaderboard's tracks are suc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,6 +17,7 @@ from fedenv.errors import ConfigError, DataError, FedEnvError
 from fedenv.evaluate import evaluate
 from fedenv.evaluation.config import EvaluationConfig
 from fedenv.evaluation.rundir import write_json
+from fedenv.evaluation.served import Endpoint, ServedModel
 from fedenv.version import __version__
 
 ENTRY_POINT_GROUP = "fedenv.plans"
@@ -49,26 +50,31 @@ class Part:
         """Where its files are, below the plan's folder."""
         return f"{self.environment}/{self.seed}"
 
-    def config(self, agent: str, options: Mapping[str, Any]) -> EvaluationConfig:
+    def config(
+        self, agent: str, options: Mapping[str, Any], model: ServedModel | None = None
+    ) -> EvaluationConfig:
         """Return the evaluation of an agent.
 
         Args:
             agent: Its name.
             options: Its options; ``{environment}`` and ``{seed}`` in their texts stand for the
                 part's.
+            model: The served model, for the agent ``"openai"``; its name is filled likewise.
 
         Raises:
             ConfigError: There is no such agent, or the federation is another one here.
             DataError: The data, or what the agent reads, cannot be read.
         """
         filled = {
-            name: value.replace("{environment}", self.environment).replace("{seed}", str(self.seed))
-            if isinstance(value, str)
-            else value
+            name: self._filled(value) if isinstance(value, str) else value
             for name, value in options.items()
         }
         config = EvaluationConfig(
-            envs=(self.env_id,), agent=agent, agent_options=filled, **self.arguments
+            envs=(self.env_id,),
+            agent=agent,
+            agent_options=filled,
+            model=None if model is None else replace(model, model=self._filled(model.model)),
+            **self.arguments,
         )
         found = config.federation(self.env_id).digest
         if found != self.federation:
@@ -77,6 +83,9 @@ class Part:
                 f"{found}; install the version of fedenv, and the data, that the plan was made on"
             )
         return config
+
+    def _filled(self, text: str) -> str:
+        return text.replace("{environment}", self.environment).replace("{seed}", str(self.seed))
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,8 @@ def evaluate_plan(
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress = lambda folder, done, total: None,
+    model: ServedModel | None = None,
+    endpoint: Endpoint | None = None,
 ) -> list[dict[str, Any]]:
     """Run the evaluations of a plan, or what is left of them.
 
@@ -140,6 +151,8 @@ def evaluate_plan(
         workers: Number of processes.
         overwrite: Throw away what another run left there.
         progress: Told what is done.
+        model: The served model, for the agent ``"openai"``.
+        endpoint: Where it is asked.
 
     Returns:
         The results of each part.
@@ -147,10 +160,17 @@ def evaluate_plan(
     Raises:
         ConfigError: As :func:`fedenv.evaluate.evaluate`.
         DataError: As :func:`fedenv.evaluate.evaluate`.
+        EndpointError: As :func:`fedenv.evaluate.evaluate`.
     """
-    configs = [(part, part.config(agent, options)) for part in plan.parts]
+    configs = [(part, part.config(agent, options, model)) for part in plan.parts]
     return evaluate_parts(
-        plan, configs, out, workers=workers, overwrite=overwrite, progress=progress
+        plan,
+        configs,
+        out,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+        endpoint=endpoint,
     )
 
 
@@ -162,6 +182,7 @@ def evaluate_parts(
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress = lambda folder, done, total: None,
+    endpoint: Endpoint | None = None,
 ) -> list[dict[str, Any]]:
     """Run evaluations of a plan whose configurations are there; see :func:`evaluate_plan`."""
     try:
@@ -175,6 +196,13 @@ def evaluate_parts(
         report = partial(progress, part.folder)
         folder = out / part.folder
         results.append(
-            evaluate(config, folder, workers=workers, overwrite=overwrite, progress=report)
+            evaluate(
+                config,
+                folder,
+                workers=workers,
+                overwrite=overwrite,
+                progress=report,
+                endpoint=endpoint,
+            )
         )
     return results

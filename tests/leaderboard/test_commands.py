@@ -12,12 +12,16 @@ from click.testing import CliRunner
 import leaderboard.track
 from fedenv.cli import main
 from fedenv.errors import ConfigError, DataError, FedEnvError
+from fedenv.evaluation.plans import evaluate_plan
+from fedenv.evaluation.served import Endpoint, ServedModel
+from fedenv.prompts import prompt_hash
 from leaderboard.commands.leaderboard import leaderboard as leaderboard_command
 from leaderboard.commands.submit import submit
 from leaderboard.errors import SubmissionError
 from leaderboard.prepare import TEMPLATE, place_of, prepare, read_about
-from leaderboard.track import read_content
+from leaderboard.track import open_track, read_content
 from leaderboard.verify import verify
+from tests.chat_server import ChatServer
 from tests.leaderboard.conftest import ABOUT
 from tests.leaderboard.forging import edit_content
 
@@ -142,3 +146,21 @@ def test_without_the_extra_the_commands_say_so(honest, tracks, monkeypatch):
     done = run("validate", honest, "--tracks", tracks)
     assert isinstance(done.exception, FedEnvError)
     assert "pip install 'fedenv[board]'" in str(done.exception)
+
+
+def test_a_served_model_tells_decoding_and_prompts(tracks, tmp_path):
+    pytest.importorskip("openai", reason="needs openai (extra openai)")
+    pytest.importorskip("aiolimiter", reason="needs aiolimiter (extra openai)")
+    model = ServedModel("stub", temperature=0.7, max_tokens=64)
+    with ChatServer() as server:
+        plan, endpoint = open_track("tiny", tracks).plan(), Endpoint(server.url)
+        evaluate_plan(plan, "openai", {}, tmp_path / "grid", model=model, endpoint=endpoint)
+    about = {**ABOUT, "method": {**ABOUT["method"], "kind": "prompted", "base_model": "Stub-1"}}
+    out = prepare(tmp_path / "grid", about, tmp_path / "out", tracks=tracks)
+    method = json.loads((out / "submission.json").read_text())["method"]
+    assert method["base_model"] == "Stub-1"  # what the submitter says comes first
+    assert method["decoding"] == {"temperature": 0.7, "top_p": 1.0, "max_new_tokens": 64}
+    assert method["prompt_hash"] == prompt_hash()
+    report = verify(out, tracks=tracks)
+    assert report.problems == ()
+    assert report.missing == 0
