@@ -16,14 +16,18 @@ from baselines.arena import Arena
 from baselines.policies.causal_lm import Tokens
 from baselines.policies.hf import HfPolicy
 from baselines.streams import Stream
-from fedenv.agents import agent_factory
+from fedenv.agents import EpsilonAgent, agent_factory
 from fedenv.prompts import Conversation, fit, format_reply
 from fedenv.registration import find_environment
-from fedenv.seeding import rng_for
+from fedenv.seeding import rng_for, wide_rng
 
 
 def demonstrations(
-    policy: HfPolicy, arena: Arena, agent: str, tasks: Sequence[tuple[int, int]]
+    policy: HfPolicy,
+    arena: Arena,
+    agent: str,
+    tasks: Sequence[tuple[int, int]],
+    epsilon: float = 0.0,
 ) -> list[Tokens]:
     """Return the steps of an agent as prompts and replies.
 
@@ -31,7 +35,8 @@ def demonstrations(
         policy: Whose prompts and tokens.
         arena: The environments.
         agent: Name of the agent, e.g. ``"oracle"`` (``fedenv.agents``).
-        tasks: Client and index of each training task that it plays once.
+        tasks: Client and index of each training task that it plays; one may come several times.
+        epsilon: Probability in [0, 1] that a step is a random admissible action.
 
     Raises:
         ConfigError: There is no such agent.
@@ -39,9 +44,11 @@ def demonstrations(
     family = find_environment(arena.federation.env_id).load_family()
     factory = agent_factory(agent, family.agents)
     rows = []
-    for client_id, task in tasks:
+    for number, (client_id, task) in enumerate(tasks):
         env = arena.take(client_id, split="train")
-        actor = factory(env, rng_for("demonstrations", client_id, task))
+        draws = ("demonstrations", client_id, task, number)
+        scripted = factory(env, rng_for(*draws))
+        actor = EpsilonAgent(scripted, epsilon, wide_rng(*draws, "random steps"))
         observation, info = env.reset(seed=task, options={"task_index": task})
         actor.reset(observation, info)
         talk = Conversation(observation, policy.options.history)

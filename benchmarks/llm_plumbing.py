@@ -3,14 +3,16 @@
     python benchmarks/llm_plumbing.py --out runs/plumbing
 
 A few bundled products with few options are a shop of their own. A tiny model (made here, it knows
-no language) is cloned from an oracle's steps, too briefly to solve the tasks; federated GRPO goes
-on from there with TRL. This shows that prompts, replies, masks, advantages, adapters of losses and
-averaging fit together. It says nothing about language models.
+no language) is cloned from the steps of an oracle that takes a random action now and then, so that
+the clone solves some of its tasks; federated GRPO goes on from there with TRL. This shows that
+prompts, replies, masks, advantages, losses and averaging fit together. It says nothing about
+language models.
 """
 
 import argparse
 import gzip
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -25,6 +27,10 @@ from baselines.streams import Stream, evaluation_stream
 from baselines.tensorfile import read_tensors, write_tensors
 from baselines.warm_start import clone, demonstrations
 
+REPEATS = 6
+"""How often the oracle plays each task for the clone."""
+EPISODES = 16
+"""Sampled episodes a task before and after training."""
 BUNDLED = Path(__file__).resolve().parents[1] / "fedenv" / "webshop" / "data"
 
 
@@ -66,18 +72,18 @@ def configuration(data: Path, start: str | None, given):
                     "model": "tiny",
                     "tiny": {"environment": "FedWebShop-v0", "hidden": given.hidden, "heads": 2},
                     "max_prompt": given.max_prompt,
-                    "max_reply": 24,
+                    "max_reply": given.max_reply,
                     "history": 1,
-                    "micro_batch": 16,
+                    "micro_batch": 64,
                     "device": "cpu",
                     **({"start": start} if start else {}),
                 },
             },
             "federation": {"rounds": given.rounds, "clients_per_round": 2, "local_epochs": 1},
-            "rollout": {"tasks_per_epoch": 3, "group_size": 6, "reward": "score"},
+            "rollout": {"tasks_per_epoch": 4, "group_size": given.group_size, "reward": "score"},
             "algorithm": {
                 "name": "grpo",
-                "minibatch_size": 24,
+                "minibatch_size": given.minibatch,
                 "kl_coef": 0.0,
                 "entropy_coef": 0.0,
             },
@@ -95,7 +101,7 @@ def configuration(data: Path, start: str | None, given):
 
 
 def measure(config, arena, theta):
-    """Return success and score on every client's training tasks, four sampled episodes each."""
+    """Return success and score on every client's training tasks, EPISODES sampled ones each."""
     policy, stream = make_policy(config), evaluation_stream(config.run.seed, "train")
     if theta is not None:
         policy.load_state(theta)
@@ -109,7 +115,7 @@ def measure(config, arena, theta):
         )
         for client in range(config.environment.num_clients)
         for task in range(len(arena.federation.task_positions("train", client)))
-        for i in range(4)
+        for i in range(EPISODES)
     ]
     played = play(policy, arena, plans, config.rollout, split="train")
     count = len(played)
@@ -118,15 +124,20 @@ def measure(config, arena, theta):
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--products", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--max-prompt", type=int, default=288)
-    parser.add_argument("--clone-steps", type=int, default=200)
+    parser.add_argument("--max-reply", type=int, default=40)
+    parser.add_argument("--clone-steps", type=int, default=900)
+    parser.add_argument("--epsilon", type=float, default=0.3)
     parser.add_argument("--clone-lr", type=float, default=3e-3)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--group-size", type=int, default=8)
+    parser.add_argument("--minibatch", type=int, default=256)
+    parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     began = time.process_time()
@@ -141,11 +152,11 @@ def main():
         for task in range(len(arena.federation.task_positions("train", client)))
     ]
     policy = make_policy(config)
-    rows = demonstrations(policy, arena, "oracle", tasks)
+    rows = demonstrations(policy, arena, "oracle", tasks * REPEATS, given.epsilon)
     sizes = [len(row.prompt) for row in rows]
     print(f"{len(tasks)} tasks, {len(rows)} steps, prompts of {min(sizes)} to {max(sizes)} tokens")
     losses = clone(
-        policy, rows, steps=given.clone_steps, learning_rate=given.clone_lr, batch=8,
+        policy, rows, steps=given.clone_steps, learning_rate=given.clone_lr, batch=16,
         stream=Stream(("plumbing", given.seed)),
     )  # fmt: skip
     warm = given.out / "warm-start.safetensors"

@@ -36,6 +36,7 @@ from baselines.tiny_model import make_model, tiny_tokenizer, write_folder
 ROOT = Path(__file__).resolve().parents[2]
 ENV_ID = "FedWebShop-v0"  # episodes of 15 steps
 START_SECONDS = 1500  # on a busy machine; a minute on a quiet one
+MEMORY = "0.3"  # of the machine's, on a CPU; vLLM's default wants nearly all of it to be free
 SMALL = {"max_prompt": 500, "max_reply": 12, "device": "cpu"}
 
 
@@ -54,6 +55,7 @@ class Server:
         command = [sys.executable, "-m", "fedenv", "serve", "policy", str(model), "--dev"]
         command += ["--port", str(self.port), "--python", python, "--dtype", "float32"]
         command += [*rank, "--max-length", "1024", "--", "--enforce-eager"]
+        command += ["--gpu-memory-utilization", MEMORY]
         self.log = open(log, "w")  # noqa: SIM115 (closed by close)
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
@@ -193,7 +195,7 @@ def colocated(model):
     """The same with vLLM in this process."""
     found = {}
     for name, lora in (("full", None), ("lora", {"r": 4})):
-        more = {"enforce_eager": True}
+        more = {"enforce_eager": True, "gpu_memory_utilization": float(MEMORY)}
         options = {**SMALL, "model": str(model), "backend": "vllm", "vllm": more}
         options |= {"lora": lora} if lora else {}
         policy = make(seed=0, critic=False, options=options)
