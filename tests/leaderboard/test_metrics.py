@@ -224,6 +224,16 @@ def test_rank_ranges(tiny):
     assert rank_ranges(tiny, {"e": rows["e"]}) == {"e": (1, 1)}
 
 
+def test_rank_ranges_are_those_of_paired_differences(tiny):
+    rng = np.random.RandomState(5)
+    shares = np.linspace(0.1, 0.9, 8)
+    rows = {str(p): outcomes(tiny, rng.random_sample(SHAPE) < p) for p in shares}
+    signs = {a: [compare(tiny, rows[a], rows[b])[0].sign for b in rows] for a in rows}
+    assert {-1, 0, 1} == {sign for row in signs.values() for sign in row}
+    wanted = {a: (1 + row.count(-1), 8 - row.count(1)) for a, row in signs.items()}
+    assert rank_ranges(tiny, rows) == wanted
+
+
 @settings(max_examples=100, deadline=None)
 @given(trials=st.integers(1, 3000), share=st.floats(0, 1))
 def test_wilson_is_scipys(trials, share):
