@@ -30,10 +30,10 @@ STORY = "entries/oracle/rank-wrapper-0/client-7-1/"
 PICTURES = (  # name, address, width, height, dark
     ("board-tracks", "", 1200, 900, False),
     ("board-track", "tracks/mini/", 1200, 900, False),
-    ("board-entry", "entries/keyword/", 1200, 1100, False),
-    ("board-entry-dark", "entries/keyword/", 1200, 1100, True),
+    ("board-entry", "entries/small-federated/", 1200, 1100, False),
+    ("board-entry-dark", "entries/small-federated/", 1200, 1100, True),
     ("board-story", STORY, 1200, 1000, False),
-    ("board-compare", "compare/keyword/random/", 1200, 900, True),
+    ("board-compare", "compare/small-federated/small-local/", 1200, 900, True),
     ("board-narrow", "tracks/mini/", 390, 844, False),
     ("board-reported", "tracks/webshop-uniform/#reported", 1200, 700, False),
 )
