@@ -58,3 +58,31 @@ def test_the_loss_is_the_mean_over_tokens(make_policy):
     total = sum(float(policy.lm.scores([row], False).log_probs.sum()) for row in rows)
     (loss,) = clone(policy, rows, steps=1, learning_rate=1e-3, batch=2)
     assert abs(loss + total / 4) < 1e-4
+
+
+class Waiter:
+    """An agent that waits, whatever it sees."""
+
+    def __init__(self, env, rng):
+        pass
+
+    def reset(self, observation, info):
+        pass
+
+    def act(self, observation, info):
+        return "wait"
+
+
+def test_a_noisy_agent_takes_random_actions_of_its_own_in_every_episode(make_policy):
+    policy, arena, agent = make_policy(max_prompt=320), toy_arena(), f"{__name__}:Waiter"
+
+    def actions(tasks, epsilon):
+        rows = demonstrations(policy, arena, agent, tasks, epsilon)
+        return [parse_reply(policy.text_of(Written(row.reply, ()))).action for row in rows]
+
+    assert set(actions([(0, 0)], 0.0)) == {"wait"}
+    twice = actions([(0, 0), (0, 0)], 0.5)
+    assert {"wait", "open"} <= set(twice)
+    once = actions([(0, 0)], 0.5)
+    assert twice[: len(once)] == once
+    assert twice[len(once) :] != once
