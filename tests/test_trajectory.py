@@ -18,6 +18,7 @@ from fedenv.errors import ConfigError, DataError, ReplayError
 from fedenv.recording import Recorder, append, drop_partial_line, read_records
 from fedenv.replay import Replayer, replay, replay_file
 from fedenv.trajectory import EpisodeRecord, Step, chain_link, text_hash
+from tests.chains import forge, forge_step
 
 ENV_ID = "FedWebShop-RankWrapper-v0"
 KWARGS = {"client_id": 3, "split": "val", "kernel": "client"}
@@ -39,24 +40,6 @@ def record_episode(actions=None, seed=5, **kwargs) -> EpisodeRecord:
         if terminated or truncated:
             break
     return recorder.finish()
-
-
-def forge(record: EpisodeRecord, **changes) -> EpisodeRecord:
-    """Change a record and make its chain fit, as a careful cheat would."""
-    record = replace(record, **changes)
-    link = start = chain_link("", record.header())
-    steps = []
-    for step in record.steps:
-        link = chain_link(link, step.content())
-        steps.append(replace(step, chain=link))
-    end = chain_link(link, record.end())
-    return replace(record, start_chain=start, steps=tuple(steps), chain=end)
-
-
-def forge_step(record: EpisodeRecord, index: int, **changes) -> EpisodeRecord:
-    steps = list(record.steps)
-    steps[index] = replace(steps[index], **changes)
-    return forge(record, steps=tuple(steps))
 
 
 @pytest.fixture(scope="module")

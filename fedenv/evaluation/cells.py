@@ -87,7 +87,6 @@ def run_cells(config: EvaluationConfig, job: Job) -> Iterator[EpisodeRecord]:
     federation = config.federation(job.env_id)
     agents = find_environment(job.env_id).load_family().agents
     factory = agent_factory(config.agent, agents, config.agent_options)
-    repetition = (config.repetition,) if config.repetition else ()
     for kernel in config.kernels:
         cells = [cell for cell in job.cells if cell.kernel == kernel]
         if not cells:
@@ -104,7 +103,7 @@ def run_cells(config: EvaluationConfig, job: Job) -> Iterator[EpisodeRecord]:
         for cell in cells:
             task, seed = asked(config, cell, task_ids)
             path = (config.seed, config.agent, cell.env_id, kernel, cell.client_id, cell.episode)
-            agent = factory(env, rng_for("agent", *path, *repetition))
+            agent = factory(env, rng_for("agent", *path, *config.repetition_path))
             observation, info = env.reset(seed=seed, options={"task_id": task})
             recorder.reset(observation, info, cell)
             agent.reset(observation, info)

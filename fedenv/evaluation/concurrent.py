@@ -147,11 +147,10 @@ class _Episode:
             recorder.reset(observation, info, cell)
             conversation = Conversation(observation, model.history)
             path = ("served", config.seed, cell.env_id, cell.kernel, cell.client_id, cell.episode)
-            repetition = (config.repetition,) if config.repetition else ()
             ended = False
             while not ended:
                 prompt = conversation.prompt(observation, info["admissible_actions"])
-                draw = bits_for(*path, *repetition, len(self._replies), bits=31)
+                draw = bits_for(*path, *config.repetition_path, len(self._replies), bits=31)
                 answer = await client.ask(prompt.messages(model.prompt_tokens), draw)
                 reply = parse_reply(answer.text)
                 self._replies.append((answer, reply))

@@ -89,6 +89,11 @@ class EvaluationConfig:
                 if name not in legal:
                     raise unknown_name(f"setting for {env_id}", name, legal)
 
+    @property
+    def repetition_path(self) -> tuple[str, ...]:
+        """What the repetition adds to the name of a draw: nothing where it is empty."""
+        return (self.repetition,) if self.repetition else ()
+
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as a JSON value."""
         options = {"agent_options": dict(sorted(self.agent_options.items()))}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import zstandard
 
-from fedenv.trajectory import EpisodeRecord, chain_link
+from fedenv.trajectory import EpisodeRecord
 from leaderboard.trajectories import write_trajectories
 
 Edit = Callable[[list[EpisodeRecord]], list[EpisodeRecord]]
@@ -27,24 +26,6 @@ def read_lines(folder: Path, run: str) -> list[str]:
 
 def read_records(folder: Path, run: str) -> list[EpisodeRecord]:
     return [EpisodeRecord.from_json_line(line, "x") for line in read_lines(folder, run)]
-
-
-def rechain(record: EpisodeRecord, **changes) -> EpisodeRecord:
-    """Change a record and make its chain fit."""
-    record = replace(record, **changes)
-    link = start = chain_link("", record.header())
-    steps = []
-    for step in record.steps:
-        link = chain_link(link, step.content())
-        steps.append(replace(step, chain=link))
-    end = chain_link(link, record.end())
-    return replace(record, start_chain=start, steps=tuple(steps), chain=end)
-
-
-def change_step(record: EpisodeRecord, index: int, **changes) -> EpisodeRecord:
-    steps = list(record.steps)
-    steps[index] = replace(steps[index], **changes)
-    return rechain(record, steps=tuple(steps))
 
 
 def edit_content(folder: Path, change: Callable[[dict], object]) -> None:

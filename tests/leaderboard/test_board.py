@@ -14,8 +14,9 @@ from leaderboard.prepare import prepare
 from leaderboard.report import Report
 from leaderboard.signing import make_key, sign
 from leaderboard.verify import verify
+from tests.chains import forge
 from tests.leaderboard.conftest import ABOUT
-from tests.leaderboard.forging import edit_content, edit_records, read_records, rechain
+from tests.leaderboard.forging import edit_content, edit_records, read_records
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_copies_are_refused(forged, board, tracks, careful):
     edit_content(forged, change)
     if careful:
         for run in ("shop-0", "shop-1", "shop-2", "house-1", "house-2"):
-            edit_records(forged, run, lambda rs: [rechain(r) for r in reversed(rs)])
+            edit_records(forged, run, lambda rs: [forge(r) for r in reversed(rs)])
     entry, (problem,) = admit(board, forged, verify(forged, tracks=tracks))
     assert entry is None
     assert problem.check == "copies"

@@ -17,8 +17,8 @@ import zstandard
 from leaderboard.limits import Limits
 from leaderboard.signing import make_key, sign
 from leaderboard.verify import verify
+from tests.chains import forge, forge_step
 from tests.leaderboard.forging import (
-    change_step,
     edit_content,
     edit_lines,
     edit_records,
@@ -26,7 +26,6 @@ from tests.leaderboard.forging import (
     path_of,
     read_lines,
     read_records,
-    rechain,
     row_of,
     write_lines,
     write_raw,
@@ -64,14 +63,14 @@ def reward_edited_in_place(folder):
 
 @forgery("replay", r"reward: the record says 0\.9, playing it again gave 0\.0", "line 1, step 1")
 def reward_edited_and_chained(folder):
-    edit_records(folder, SHOP, lambda rs: [change_step(rs[0], 0, reward=0.9), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge_step(rs[0], 0, reward=0.9), *rs[1:]])
 
 
 @forgery("replay", r"end: the record says .*'score': 1\.0.* playing it again gave")
 def score_edited_and_chained(folder):
     def edit(records):
         i = first_failure(records)
-        records[i] = rechain(records[i], score=1.0, success=True)
+        records[i] = forge(records[i], score=1.0, success=True)
         return records
 
     edit_records(folder, SHOP, edit)
@@ -105,13 +104,13 @@ def observation_edited_and_chained(folder):
     edit_records(
         folder,
         HOUSE,
-        lambda rs: [*rs[:2], change_step(rs[2], 0, observation="0" * 32), *rs[3:]],
+        lambda rs: [*rs[:2], forge_step(rs[2], 0, observation="0" * 32), *rs[3:]],
     )
 
 
 @forgery("replay", "observation: the record says", "line 1, step 0")
 def first_observation_edited(folder):
-    edit_records(folder, SHOP, lambda rs: [rechain(rs[0], observation="f" * 32), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge(rs[0], observation="f" * 32), *rs[1:]])
 
 
 # -- Dropped and duplicated episodes --------------------------------------------------------------
@@ -137,18 +136,18 @@ def good_episode_instead_of_a_bad_one(folder):
 
 @forgery("grid", "asks client, split, task and episode seed", "line 2")
 def good_episode_under_another_cell(folder):
-    edit_records(folder, SHOP, lambda rs: [rs[0], rechain(rs[0], cell=rs[1].cell), *rs[2:]])
+    edit_records(folder, SHOP, lambda rs: [rs[0], forge(rs[0], cell=rs[1].cell), *rs[2:]])
 
 
 @forgery("grid", "names no cell")
 def cell_removed(folder):
-    edit_records(folder, SHOP, lambda rs: [rechain(rs[0], cell=None), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge(rs[0], cell=None), *rs[1:]])
 
 
 @forgery("grid", "has no cell .*'client_id': 99")
 def cell_of_no_client(folder):
     edit_records(
-        folder, SHOP, lambda rs: [rechain(rs[0], cell=replace(rs[0].cell, client_id=99)), *rs[1:]]
+        folder, SHOP, lambda rs: [forge(rs[0], cell=replace(rs[0].cell, client_id=99)), *rs[1:]]
     )
 
 
@@ -163,7 +162,7 @@ def kwargs(record, **changes):
 def environment_of_another_client(folder):
     def edit(records):
         other = next(r for r in records if r.client_id == 1 and r.cell.kernel == "client")
-        moved = rechain(
+        moved = forge(
             records[0],
             env_kwargs=other.env_kwargs,
             fingerprint=other.fingerprint,
@@ -178,7 +177,7 @@ def environment_of_another_client(folder):
 def reference_kernel_as_the_clients_own(folder):
     def edit(records):
         easy = next(r for r in records if r.cell.kernel == "reference" and r.client_id == 0)
-        return [rechain(easy, cell=records[0].cell), *records[1:]]
+        return [forge(easy, cell=records[0].cell), *records[1:]]
 
     edit_records(folder, SHOP, edit)
 
@@ -188,20 +187,20 @@ def more_steps_than_allowed(folder):
     edit_records(
         folder,
         SHOP,
-        lambda rs: [rechain(rs[0], env_kwargs=kwargs(rs[0], max_episode_steps=999)), *rs[1:]],
+        lambda rs: [forge(rs[0], env_kwargs=kwargs(rs[0], max_episode_steps=999)), *rs[1:]],
     )
 
 
 @forgery("fingerprints", "arguments of the environment")
 def an_easier_knob(folder):
     edit_records(
-        folder, SHOP, lambda rs: [rechain(rs[0], env_kwargs=kwargs(rs[0], surface_k=1)), *rs[1:]]
+        folder, SHOP, lambda rs: [forge(rs[0], env_kwargs=kwargs(rs[0], surface_k=1)), *rs[1:]]
     )
 
 
 @forgery("fingerprints", "environment id of client 0")
 def another_environment_id(folder):
-    edit_records(folder, SHOP, lambda rs: [rechain(rs[0], env_id="os:system"), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge(rs[0], env_id="os:system"), *rs[1:]])
 
 
 # -- Fingerprints ---------------------------------------------------------------------------------
@@ -209,7 +208,7 @@ def another_environment_id(folder):
 
 @forgery("fingerprints", "the parts agree")
 def another_fingerprint(folder):
-    edit_records(folder, SHOP, lambda rs: [rechain(rs[0], fingerprint="0" * 16), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge(rs[0], fingerprint="0" * 16), *rs[1:]])
 
 
 @forgery("fingerprints", "data_digest: recorded")
@@ -217,7 +216,7 @@ def another_data_digest(folder):
     edit_records(
         folder,
         SHOP,
-        lambda rs: [rechain(rs[0], parts={**rs[0].parts, "data_digest": "mine"}), *rs[1:]],
+        lambda rs: [forge(rs[0], parts={**rs[0].parts, "data_digest": "mine"}), *rs[1:]],
     )
 
 
@@ -263,14 +262,14 @@ def last_step_cut_in_place(folder):
 
 @forgery("grid", "played to its end")
 def last_step_cut_and_chained(folder):
-    edit_records(folder, SHOP, lambda rs: [rechain(rs[0], steps=rs[0].steps[:-1]), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge(rs[0], steps=rs[0].steps[:-1]), *rs[1:]])
 
 
 @forgery("replay", "truncated: the record says True")
 def early_end_and_chained(folder):
     def edit(records):
         last = replace(records[0].steps[0], truncated=True)
-        return [rechain(records[0], steps=(last,)), *records[1:]]
+        return [forge(records[0], steps=(last,)), *records[1:]]
 
     edit_records(folder, SHOP, edit)
 
@@ -351,7 +350,7 @@ def submission_of_many_megabytes(folder):
 
 @forgery("files", "an action has 100000 characters")
 def endless_action(folder):
-    edit_records(folder, SHOP, lambda rs: [change_step(rs[0], 0, action="a" * 100_000), *rs[1:]])
+    edit_records(folder, SHOP, lambda rs: [forge_step(rs[0], 0, action="a" * 100_000), *rs[1:]])
 
 
 # -- Paths ----------------------------------------------------------------------------------------
@@ -404,7 +403,7 @@ def data_from_elsewhere(folder):
         folder,
         SHOP,
         lambda rs: [
-            rechain(rs[0], env_kwargs=kwargs(rs[0], data="/etc"), fingerprint="0" * 16),
+            forge(rs[0], env_kwargs=kwargs(rs[0], data="/etc"), fingerprint="0" * 16),
             *rs[1:],
         ],
     )
@@ -557,10 +556,10 @@ def nonsense_that_pays(folder):
     def edit(records):
         i = first_failure(records)
         last = len(records[i].steps) - 1
-        won = change_step(
+        won = forge_step(
             records[i], last, action="click[win]", reward=1.0, terminated=True, truncated=False
         )
-        records[i] = rechain(won, score=1.0, success=True)
+        records[i] = forge(won, score=1.0, success=True)
         return records
 
     edit_records(folder, SHOP, edit)
@@ -578,7 +577,7 @@ def inadmissible_action_as_valid(folder):
             truncated=False,
             reward=0.0,
         )
-        return [rechain(records[0], steps=(step, *records[0].steps[1:])), *records[1:]]
+        return [forge(records[0], steps=(step, *records[0].steps[1:])), *records[1:]]
 
     edit_records(folder, SHOP, edit)
 
@@ -588,7 +587,7 @@ def more_steps_than_there_are(folder):
     def edit(records):
         step, last = records[0].steps[0], records[0].steps[-1]
         steps = (*[replace(step, truncated=False)] * 15, last)
-        return [rechain(records[0], steps=steps), *records[1:]]
+        return [forge(records[0], steps=steps), *records[1:]]
 
     edit_records(folder, SHOP, edit)
 
